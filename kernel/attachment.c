@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of an attachment.
+ *
+ *	bf_attach --> LIVE <--> STALLED			the filter is late, and back (settle.c)
+ *	                |----> ORPHAN			the filter died; its policy makes it stay
+ *	                |        |----> adopted		a successor's attachment takes its place
+ *	                v        v
+ *	              LEAVING --> gone
+ *
+ * LEAVING: out of the chain. Its work (reap) waits for a grace period, after which no submitter can add a request, sends
+ * on what waits, and looks whether a tag is still taken; the last tag that is freed makes it look again. What is gone holds
+ * nothing: a tag counts in its lane from interception to completion, so no bio can come back to a gone attachment.
+ *
+ * The references of an attachment (device, its struct device, filter, module, hook) are dropped with its own last one.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+
+#include "blkfilter.h"
+
+LIST_HEAD(bf_attachments);	/* by id; under bf_lock */
+u32 bf_nr_attachments;
+static u32 last_id;
+
+/* Partitions before the whole disk, then by altitude. */
+u64 bf_rank(const struct block_device *bdev, u32 altitude)
+{
+	return (u64)bdev_is_partition((struct block_device *)bdev) << 32 | altitude;
+}
+
+static void attachment_free(struct kref *ref)
+{
+	struct bf_attachment *att = container_of(ref, struct bf_attachment, ref);
+
+	if (att->dev)
+		bf_device_put(att->dev);
+	if (att->bdev)
+		put_device(&att->bdev->bd_device);
+	if (att->filter)
+		bf_filter_put(att->filter);
+	free_percpu(att->stat);
+	kfree(att->attached);
+	kfree(att->detached);
+	kfree_rcu(att, rcu);
+	bf_hook_put();
+	module_put(THIS_MODULE);
+}
+
+/* May sleep. */
+void bf_attachment_put(struct bf_attachment *att)
+{
+	kref_put(&att->ref, attachment_free);
+}
+
+/* Walks over all attachments without keeping bf_lock: drops @att's reference, takes the next one's. */
+struct bf_attachment *bf_attachment_after(struct bf_attachment *att)
+{
+	u32 id = att ? att->id : 0;
+	struct bf_attachment *next = bf_attachment_above(id);
+
+	if (att)
+		bf_attachment_put(att);
+	return next;
+}
+
+/* The first with a greater id, with a reference. */
+struct bf_attachment *bf_attachment_above(u32 id)
+{
+	struct bf_attachment *att, *found = NULL;
+	unsigned int noio = bf_lock();
+
+	list_for_each_entry(att, &bf_attachments, all) {
+		if (att->id > id) {
+			kref_get(&att->ref);
+			found = att;
+			break;
+		}
+	}
+	bf_unlock(noio);
+	return found;
+}
+
+static bool is_idle(struct bf_attachment *att)
+{
+	bool idle = true;
+	u32 i;
+
+	for (i = 0; i < att->filter->nr_queues; i++) {
+		struct bf_queue *q = &att->filter->queues[i];
+
+		spin_lock_irq(&q->lock);
+		idle &= !att->lanes[i].nr_tags && !att->lanes[i].nr_waiting;
+		spin_unlock_irq(&q->lock);
+	}
+	return idle;
+}
+
+/* STALE tags outlive the attachment: a late verdict must not find it. */
+static void forget_tags(struct bf_attachment *att)
+{
+	u32 i, tag;
+
+	for (i = 0; i < att->filter->nr_queues; i++) {
+		struct bf_queue *q = &att->filter->queues[i];
+
+		spin_lock_irq(&q->lock);
+		for (tag = 0; tag < att->filter->depth; tag++)
+			if (q->requests[tag].att == att)
+				q->requests[tag].att = NULL;
+		spin_unlock_irq(&q->lock);
+	}
+}
+
+static void gone(struct bf_attachment *att)
+{
+	struct bf_event *ev = att->detached;
+	unsigned int noio;
+
+	/* The tag that was the last has queued this work under the lock that is_idle() has taken since. */
+	cancel_work(&att->reap);
+	cancel_delayed_work_sync(&att->hold);
+	forget_tags(att);
+
+	noio = bf_lock();
+	list_del(&att->all);
+	list_del(&att->of_filter);
+	att->filter->nr_attachments--;
+	bf_nr_attachments--;
+	bf_unlock(noio);
+
+	att->detached = NULL;
+	ev->status = att->reason;
+	bf_queue_post_event(att->filter, ev);
+	complete_all(&att->gone);
+	bf_attachment_put(att);
+}
+
+static void reap(struct work_struct *work)
+{
+	struct bf_attachment *att = container_of(work, struct bf_attachment, reap);
+
+	if (!att->unhooked) {
+		synchronize_rcu();
+		att->unhooked = true;
+		bf_settle_lanes(att, att->filter->dead);
+	}
+	if (is_idle(att) && !test_and_set_bit(0, &att->reaped))
+		gone(att);
+}
+
+/* Under bf_lock. */
+void bf_attachment_leave(struct bf_attachment *att, int reason)
+{
+	lockdep_assert_held(&bf_mutex);
+	if (att->state == BFUSE_STATE_LEAVING)
+		return;
+	WRITE_ONCE(att->state, BFUSE_STATE_LEAVING);
+	att->reason = reason;
+	if (!list_empty(&att->node))
+		bf_chain_remove(att);
+	queue_work(bf_wq, &att->reap);
+}
+
+static struct bf_event *alloc_event(u8 op)
+{
+	struct bf_event *ev = kzalloc(sizeof(*ev), GFP_KERNEL);
+
+	if (ev)
+		ev->op = op;
+	return ev;
+}
+
+static void init_lanes(struct bf_attachment *att)
+{
+	u32 i;
+
+	for (i = 0; i < att->filter->nr_queues; i++) {
+		bio_list_init(&att->lanes[i].waiting);
+		INIT_LIST_HEAD(&att->lanes[i].hungry);
+		att->lanes[i].att = att;
+	}
+}
+
+/* Takes its own references; the hook must be held by the caller, and becomes the attachment's. */
+static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_device *bdev,
+					      const struct bfuse_interest *interest)
+{
+	struct bf_attachment *att = kzalloc(struct_size(att, lanes, f->nr_queues), GFP_KERNEL);
+
+	if (!att)
+		return NULL;
+	att->stat = alloc_percpu(struct bf_stat);
+	att->attached = alloc_event(BFUSE_EVENT_ATTACHED);
+	att->detached = alloc_event(BFUSE_EVENT_DETACHED);
+	if (!att->stat || !att->attached || !att->detached) {
+		free_percpu(att->stat);
+		kfree(att->attached);
+		kfree(att->detached);
+		kfree(att);
+		return NULL;
+	}
+	kref_init(&att->ref);
+	INIT_LIST_HEAD(&att->node);
+	INIT_WORK(&att->reap, reap);
+	INIT_DELAYED_WORK(&att->hold, bf_settle_hold_expired);
+	init_completion(&att->gone);
+	__module_get(THIS_MODULE);
+	kref_get(&f->ref);
+	att->filter = f;
+	get_device(&bdev->bd_device);
+	att->bdev = bdev;
+	att->is_part = bdev_is_partition(bdev);
+	att->rank = bf_rank(bdev, f->altitude);
+	att->interest = *interest;
+	att->match = interest->ops & f->known_ops;
+	if (f->unknown == BFUSE_POLICY_ERROR)
+		att->match |= ~f->known_ops;
+	init_lanes(att);
+	return att;
+}
+
+/* A reference to the disk's device, new or old. */
+static struct bf_device *device_get(struct gendisk *disk)
+{
+	struct bf_device *dev;
+	unsigned int noio = bf_lock();
+
+	dev = bf_device_find(disk);
+	if (dev)
+		kref_get(&dev->ref);
+	bf_unlock(noio);
+	return dev ?: bf_device_alloc(disk);
+}
+
+static bool may_succeed(const struct bf_attachment *heir, const struct bf_attachment *dead)
+{
+	return dead->state == BFUSE_STATE_ORPHAN && !strcmp(heir->filter->name, dead->filter->name);
+}
+
+/*
+ * Publishes @att, whose device the caller prepared but somebody else may have published meanwhile. *@dead, with a
+ * reference, is the orphan whose place it takes. -EAGAIN: try again with the published device.
+ */
+static int publish(struct bf_attachment *att, struct inode *inode, struct bf_attachment **dead)
+{
+	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
+	struct bf_attachment *other = NULL;
+
+	lockdep_assert_held(&bf_mutex);
+	if (att->filter->dead)
+		return -ESHUTDOWN;
+	/* A device that leaves is unhashed before device.c is told, so either we see it or it sees us. */
+	if (inode_unhashed(inode))
+		return -ENXIO;
+	if (dev && dev != att->dev)
+		return -EAGAIN;
+	if (dev)
+		other = bf_chain_at(dev, att->bdev, att->rank);
+	if (other && !may_succeed(att, other))
+		return -EEXIST;
+	if (!dev)
+		bf_device_publish(att->dev);
+
+	att->id = ++last_id;
+	att->attached->attachment = att->id;
+	att->detached->attachment = att->id;
+	att->adopting = other;
+	list_add_tail(&att->all, &bf_attachments);
+	list_add_tail(&att->of_filter, &att->filter->attachments);
+	att->filter->nr_attachments++;
+	bf_nr_attachments++;
+	bf_chain_insert(att);
+	if (other) {
+		kref_get(&other->ref);
+		bf_chain_remove(other);
+		INIT_LIST_HEAD(&other->node);
+		other->adopting = true;
+	}
+	*dead = other;
+	return 0;
+}
+
+static int publish_retry(struct bf_attachment *att, struct inode *inode, struct bf_attachment **dead)
+{
+	unsigned int noio;
+	int err;
+
+	do {
+		att->dev = device_get(att->bdev->bd_disk);
+		if (!att->dev)
+			return -ENOMEM;
+		noio = bf_lock();
+		err = publish(att, inode, dead);
+		bf_unlock(noio);
+		if (err == -EAGAIN) {
+			bf_device_put(att->dev);
+			att->dev = NULL;
+		}
+	} while (err == -EAGAIN);
+	return err;
+}
+
+/* Takes what @dead holds. Until here its submitters went to it, or wait with the heir. */
+static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
+{
+	unsigned int noio;
+	u32 i, adopted;
+
+	synchronize_rcu();
+	adopted = bf_adopt(heir, dead);
+	noio = bf_lock();
+	bf_attachment_leave(dead, 0);
+	WRITE_ONCE(heir->adopting, false);
+	bf_unlock(noio);
+	bf_attachment_put(dead);
+	for (i = 0; i < heir->filter->nr_queues; i++)
+		bf_queue_pump(&heir->filter->queues[i]);
+	return adopted;
+}
+
+static long attach(struct bf_filter *f, struct file *file, struct bfuse_attach *arg, bool foreign)
+{
+	struct inode *inode = file->f_mapping->host;
+	struct block_device *bdev = I_BDEV(inode);
+	struct bf_attachment *att, *dead;
+	int err;
+
+	if (bf_disk_bypasses_bios(bdev->bd_disk))
+		return -EOPNOTSUPP;
+	err = bf_device_watch(bdev);
+	if (!err)
+		err = bf_hook_get();
+	if (err)
+		return err;
+	att = attachment_alloc(f, bdev, &arg->interest);
+	if (!att) {
+		bf_hook_put();
+		return -ENOMEM;
+	}
+	kref_get(&att->ref);
+	err = publish_retry(att, inode, &dead);
+	if (err) {
+		bf_attachment_put(att);
+		bf_attachment_put(att);
+		return err;
+	}
+	arg->adopted = dead ? succeed(att, dead) : 0;
+	arg->attachment = att->id;
+	arg->policy = att->interest.policy;
+	queue_delayed_work(bf_wq, &f->watch, 1);
+	if (foreign)
+		bf_queue_post_event(f, xchg(&att->attached, NULL));
+	bf_attachment_put(att);
+	return 0;
+}
+
+static int choose_interest(const struct bf_filter *f, struct bfuse_attach *arg)
+{
+	if (!(arg->flags & BFUSE_ATTACH_DEFAULTS))
+		return bf_interest_check(f, &arg->interest);
+	if (memchr_inv(&arg->interest, 0, sizeof(arg->interest)))
+		return -EINVAL;
+	arg->interest = f->defaults;
+	return 0;
+}
+
+static long attach_fd(struct bf_filter *f, struct bfuse_attach *arg, bool foreign)
+{
+	struct file *file;
+	long err = choose_interest(f, arg);
+
+	if (err)
+		return err;
+	file = fget(arg->fd);
+	if (!file)
+		return -EBADF;
+	if (S_ISBLK(file_inode(file)->i_mode))
+		err = attach(f, file, arg, foreign);
+	else
+		err = -ENOTBLK;
+	fput(file);
+	return err;
+}
+
+/* @own may be NULL. */
+long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
+{
+	bool foreign = arg->filter && (!own || own->id != arg->filter);
+	struct bf_filter *f = own;
+	long err;
+
+	if (arg->flags & ~BFUSE_ATTACH_DEFAULTS)
+		return -EINVAL;
+	if (!foreign)
+		return f ? attach_fd(f, arg, false) : -ENOENT;
+
+	f = bf_filter_by_id(arg->filter);
+	if (!f)
+		return -ENOENT;
+	if (!(f->flags & BFUSE_FILTER_ATTACHABLE))
+		err = -EACCES;
+	else if (!(arg->flags & BFUSE_ATTACH_DEFAULTS))
+		err = -EINVAL;
+	else
+		err = attach_fd(f, arg, true);
+	bf_filter_put(f);
+	return err;
+}
+
+long bf_detach(const struct bfuse_detach *arg)
+{
+	struct bf_attachment *att;
+	unsigned int noio;
+	long err = 0;
+
+	if ((arg->flags & ~BFUSE_DETACH_WAIT) || arg->__reserved || !arg->attachment)
+		return -EINVAL;
+	att = bf_attachment_above(arg->attachment - 1);
+	if (!att)
+		return -ENOENT;
+	noio = bf_lock();
+	if (att->id != arg->attachment || (att->state == BFUSE_STATE_LEAVING && !(arg->flags & BFUSE_DETACH_WAIT)))
+		err = -ENOENT;
+	else
+		bf_attachment_leave(att, 0);
+	bf_unlock(noio);
+	if (!err && (arg->flags & BFUSE_DETACH_WAIT) && wait_for_completion_interruptible(&att->gone))
+		err = -EINTR;
+	bf_attachment_put(att);
+	return err;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A bio in the words of the ABI. Any context. */
+#include <linux/blk-cgroup.h>
+#include <linux/blk-crypto.h>
+#include <linux/cgroup.h>
+
+#include "blkfilter.h"
+
+u8 bf_bio_op(const struct bio *bio)
+{
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return BFUSE_OP_READ;
+	case REQ_OP_WRITE:
+		return !bio->bi_iter.bi_size && (bio->bi_opf & REQ_PREFLUSH) ? BFUSE_OP_FLUSH : BFUSE_OP_WRITE;
+	case REQ_OP_DISCARD:
+		return BFUSE_OP_DISCARD;
+	case REQ_OP_SECURE_ERASE:
+		return BFUSE_OP_SECURE_ERASE;
+	case REQ_OP_WRITE_ZEROES:
+		return BFUSE_OP_WRITE_ZEROES;
+	case REQ_OP_ZONE_APPEND:
+		return BFUSE_OP_ZONE_APPEND;
+	case REQ_OP_ZONE_RESET:
+		return BFUSE_OP_ZONE_RESET;
+	case REQ_OP_ZONE_RESET_ALL:
+		return BFUSE_OP_ZONE_RESET_ALL;
+	case REQ_OP_ZONE_OPEN:
+		return BFUSE_OP_ZONE_OPEN;
+	case REQ_OP_ZONE_CLOSE:
+		return BFUSE_OP_ZONE_CLOSE;
+	case REQ_OP_ZONE_FINISH:
+		return BFUSE_OP_ZONE_FINISH;
+	default:
+		return BFUSE_OP_OTHER;
+	}
+}
+
+bool bf_op_sends_data(u8 op)
+{
+	return op == BFUSE_OP_WRITE || op == BFUSE_OP_ZONE_APPEND;
+}
+
+u32 bf_bio_flags(struct bio *bio)
+{
+	static const struct {
+		blk_opf_t opf;
+		u32 flag;
+	} map[] = {
+		{ REQ_FUA, BFUSE_RQ_FUA },
+		{ REQ_PREFLUSH, BFUSE_RQ_PREFLUSH },
+		{ REQ_SYNC, BFUSE_RQ_SYNC },
+		{ REQ_META, BFUSE_RQ_META },
+		{ REQ_PRIO, BFUSE_RQ_PRIO },
+		{ REQ_RAHEAD, BFUSE_RQ_RAHEAD },
+		{ REQ_BACKGROUND, BFUSE_RQ_BACKGROUND },
+		{ REQ_NOWAIT, BFUSE_RQ_NOWAIT },
+		{ REQ_POLLED, BFUSE_RQ_POLLED },
+		{ REQ_NOUNMAP, BFUSE_RQ_NOUNMAP },
+		{ REQ_FAILFAST_MASK, BFUSE_RQ_FAILFAST },
+		{ REQ_SWAP, BFUSE_RQ_SWAP },
+		{ REQ_ATOMIC, BFUSE_RQ_ATOMIC },
+		{ REQ_IDLE, BFUSE_RQ_IDLE },
+		{ REQ_NOMERGE, BFUSE_RQ_NOMERGE },
+		{ REQ_INTEGRITY, BFUSE_RQ_INTEGRITY },
+	};
+	u32 flags = bio_has_crypt_ctx(bio) ? BFUSE_RQ_ENCRYPTED : 0;
+	unsigned int i;
+
+	if (!(bio->bi_opf >> REQ_OP_BITS))
+		return flags;
+	for (i = 0; i < ARRAY_SIZE(map); i++)
+		if (bio->bi_opf & map[i].opf)
+			flags |= map[i].flag;
+	return flags;
+}
+
+/* A bio for a partition counts from the partition's start until the block layer has remapped it (BIO_REMAPPED). */
+u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att)
+{
+	u64 sector = bio->bi_iter.bi_sector;
+	bool of_disk = bio_flagged(bio, BIO_REMAPPED);
+
+	if (att->is_part)
+		return of_disk ? sector - bio->bi_bdev->bd_start_sect : sector;
+	return of_disk ? sector : sector + bio->bi_bdev->bd_start_sect;
+}
+
+u64 bf_bio_cgroup(struct bio *bio)
+{
+#ifdef CONFIG_BLK_CGROUP
+	struct cgroup_subsys_state *css = bio_blkcg_css(bio);
+
+	return css && css->cgroup ? cgroup_id(css->cgroup) : 0;
+#else
+	return 0;
+#endif
+}
+
+static bool past_end(struct bio *bio)
+{
+	u64 capacity = bdev_nr_sectors(bio->bi_bdev);
+	u64 sectors = bio_sectors(bio);
+
+	if (bio_flagged(bio, BIO_REMAPPED))
+		capacity += bio->bi_bdev->bd_start_sect;
+	return sectors && (sectors > capacity || bio->bi_iter.bi_sector > capacity - sectors);
+}
+
+/* Will submit_bio_noacct() refuse it anyway? Then no filter is asked, and the block layer gives its own error. */
+bool bf_bio_is_refused(struct bio *bio)
+{
+	if (past_end(bio))
+		return true;
+
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+	case REQ_OP_WRITE:
+		return (bio->bi_opf & REQ_NOWAIT) && !bdev_nowait(bio->bi_bdev);
+	case REQ_OP_DISCARD:
+		return !bdev_max_discard_sectors(bio->bi_bdev);
+	case REQ_OP_SECURE_ERASE:
+		return !bdev_max_secure_erase_sectors(bio->bi_bdev);
+	case REQ_OP_WRITE_ZEROES:
+		return !bdev_write_zeroes_sectors(bio->bi_bdev);
+	case REQ_OP_FLUSH:
+	case REQ_OP_DRV_IN:
+	case REQ_OP_DRV_OUT:
+		return true;
+	default:
+		return !bdev_is_zoned(bio->bi_bdev);
+	}
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * blkfilter: objects of the module, who holds them and what ends them.
+ *
+ *	bf_filter	one open file that registered. Held by the file and by each of its attachments.
+ *	 bf_queue	part of the filter: tags, two rings and the slots.
+ *	  bf_request	a tag: part of the queue. Its state machine is drawn in queue.c.
+ *	bf_device	a gendisk that has attachments. Held by them.
+ *	bf_attachment	a filter on a block device. It is published in the device's chain under RCU. It ends when it has
+ *			left the chain, a grace period has passed, and each lane counts zero requests (attachment.c).
+ *	 bf_lane	part of the attachment: its requests in one queue of its filter.
+ *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
+ *
+ * An intercepted bio is not cloned. Its completion is hooked (bi_end_io, bi_private), the same bio goes on, and what it
+ * had is put back when it completes. So nothing can be missing in a clone: cgroup, encryption context, integrity payload,
+ * polling cookie and the sector that a zone append returns are the submitter's own. With filters at several altitudes
+ * the marks nest, last in first out, which is why completions run from low to high.
+ *
+ * Locks, outermost first:
+ *	bf_lock		mutex: filters, devices, chains, states of attachments. Held without waiting for I/O: allocations
+ *			under it are GFP_NOIO, user memory is never touched under it.
+ *	bf_queue.lock	spinlock, interrupts off: tags, lanes and the kernel's side of the rings. No bio is submitted or
+ *			completed under it.
+ *	bf_device.lock	spinlock, interrupts off: list of bios to submit. A leaf.
+ * RCU: the hash of devices and their chains.
+ */
+#ifndef BLKFILTER_H
+#define BLKFILTER_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/poll.h>
+#include <linux/rculist.h>
+#include <linux/spinlock.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "../include/uapi/blkfilter.h"
+#include "compat/compat.h"
+
+#define BF_RANK_TOP	U64_MAX
+
+/* Who submitted a bio, and when; pids in the initial namespace. */
+struct bf_origin {
+	u64			time;	/* CLOCK_MONOTONIC, nanoseconds */
+	pid_t			pid;
+	pid_t			tgid;
+	u16			cpu;
+};
+
+/* Names a bio as ours on one disk while it is below an attachment; bio->bi_private points to it. */
+struct bf_mark {
+	bio_end_io_t		*end_io;
+	void			*private;
+	struct gendisk		*disk;	/* only compared */
+	struct bf_origin	origin;
+};
+
+enum bf_tag_state {
+	BF_TAG_FREE,
+	BF_TAG_BUSY,	/* the kernel copies data, outside the lock */
+	BF_TAG_SENT,	/* with the filter, which owes a verdict */
+	BF_TAG_DOWN,	/* passed: the bio is below */
+	BF_TAG_DONE,	/* bio gone, BFUSE_DONE waits for room in the ring */
+	BF_TAG_READ,	/* bio gone, BFUSE_DONE posted, the filter may be looking at the slot */
+	BF_TAG_STALE,	/* bio settled by the deadline, the filter still owes its verdict */
+};
+
+struct bf_request {
+	struct bf_mark		mark;	/* first: bio->bi_private points here */
+	struct bio		*bio;
+	struct bf_attachment	*att;
+	struct bf_queue		*queue;
+	struct bvec_iter	iter;	/* as intercepted */
+	u64			sector;	/* as presented */
+	u32			length;
+	u8			op;
+	u8			state;	/* enum bf_tag_state */
+	bool			notify;
+	bool			abandoned; /* settle it when it is no longer BUSY */
+	blk_status_t		status;
+	u32			stored;	/* bytes of a read supplied by BFUSE_DATA, from the start */
+	u64			tag;
+	unsigned long		sent;	/* jiffies */
+	u32			done_index;	/* ring index of its BFUSE_DONE */
+	struct list_head	node;	/* queue->done, read or copies */
+};
+
+struct bf_lane {
+	struct bio_list		waiting;	/* no tag yet, oldest first */
+	u32			nr_waiting;
+	u32			nr_redeliver;	/* so many at the head were with a predecessor */
+	u32			nr_tags;	/* tags in any state but FREE and STALE */
+	u32			nr_sent;
+	unsigned long		since;		/* jiffies of the last progress of @waiting */
+	struct list_head	hungry;		/* queue->hungry while anything waits */
+	struct bf_attachment	*att;
+};
+
+struct bf_event {
+	struct list_head	node;
+	u8			op;		/* enum bfuse_event */
+	u32			attachment;
+	s32			status;
+};
+
+struct bf_queue {
+	spinlock_t		lock;
+	struct bf_filter	*filter;
+	struct bf_request	*requests;	/* [depth] */
+	u16			*free;		/* stack of free indexes */
+	u32			nr_free;
+	u32			nr_stale;
+	u32			request_tail;
+	u32			reserved;	/* ring entries promised to BUSY tags */
+	u32			verdict_head;	/* under verdict_mutex */
+	struct bfuse_queue_head	*head;		/* this and the rest of the mapping: hostile */
+	struct bfuse_request	*request_ring;
+	struct bfuse_verdict	*verdict_ring;
+	void			*slots;
+	struct list_head	hungry;		/* lanes with waiting bios, round robin */
+	struct list_head	done;		/* BF_TAG_DONE: no room for the entry yet */
+	struct list_head	read;		/* BF_TAG_READ, by ring index */
+	struct list_head	copies;		/* completed reads to be copied to their slots */
+	struct list_head	events;		/* queue 0 only */
+	struct work_struct	work;		/* pump and copies, where the context may not */
+	struct mutex		verdict_mutex;
+	wait_queue_head_t	wait;
+	atomic_t		waiters;	/* threads that wait for requests in BFUSE_ENTER */
+	bool			wake;		/* BFUSE_ENTER_WAKE for the next of them */
+};
+
+struct bf_filter {
+	struct kref		ref;
+	struct list_head	node;		/* bf_filters */
+	struct list_head	attachments;	/* under bf_lock */
+	u32			nr_attachments;
+	u32			id;
+	char			name[BFUSE_NAME_MAX];
+	u32			altitude;
+	u32			flags;
+	u32			nr_queues;
+	u32			depth;
+	u32			slot_size;
+	u32			entries;
+	u32			known_ops;
+	u32			unknown;	/* policy */
+	struct bfuse_interest	defaults;
+	bool			dead;		/* set once, under bf_lock */
+	bool			stalled;	/* some attachment may be BFUSE_STATE_STALLED */
+	pid_t			owner;		/* registered it */
+	pid_t			server;		/* tgid whose I/O it never sees; 0 until the first BFUSE_ENTER */
+	void			*server_files;	/* compared only: its exit is the filter's death */
+	atomic_t		mappings;	/* each of these two may hold the file beside its descriptors */
+	atomic_t		calls;
+	size_t			queue_bytes;
+	u32			off_requests, off_verdicts, off_slots;
+	wait_queue_head_t	poll_wait;
+	struct delayed_work	watch;		/* deadlines */
+	struct bf_queue		queues[];
+};
+
+struct bf_device {
+	struct kref		ref;
+	struct hlist_node	node;		/* hash, RCU; under bf_lock */
+	struct gendisk		*disk;		/* pinned by its struct device */
+	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
+	u32			ops;		/* union of what the chain matches */
+	bool			may_submit_inline;
+	spinlock_t		lock;
+	struct bio_list		bios;		/* marked, to be submitted by @work */
+	struct work_struct	work;
+	struct workqueue_struct	*wq;
+};
+
+/* Per CPU; what the words mean is said at struct bfuse_stat. */
+struct bf_stat {
+	u64	bypassed;
+	u64	delivered;
+	u64	taken;
+	u64	verdicts[BFUSE_VERDICT_TYPES];
+	u64	notified;
+	u64	ops[BFUSE_OP_COUNT];
+	u64	bytes_read;
+	u64	bytes_written;
+	u64	timeouts;
+	u64	late;
+	u64	passed_by_policy;
+	u64	failed_by_policy;
+	u64	refused;
+	u64	redelivered;
+};
+
+struct bf_attachment {
+	struct kref		ref;		/* the chain, the filter's list, and whoever looks closer */
+	struct rcu_head		rcu;
+	struct list_head	node;		/* device->chain */
+	struct list_head	all;		/* bf_attachments, by id */
+	struct list_head	of_filter;	/* filter->attachments */
+	struct bf_device	*dev;
+	struct bf_filter	*filter;
+	struct block_device	*bdev;		/* pinned by its struct device */
+	bool			is_part;
+	u64			rank;
+	u32			id;
+	u32			match;		/* ops to steal: wanted, and unknown ones that are to fail */
+	struct bfuse_interest	interest;	/* defaults resolved */
+	u32			state;		/* enum bfuse_state; written under bf_lock, except LIVE <-> STALLED */
+	s32			reason;		/* why it is leaving */
+	bool			adopting;	/* bios wait until a predecessor's are in front of them */
+	bool			unhooked;	/* grace period after leaving the chain has passed */
+	unsigned long		reaped;		/* bit 0 */
+	struct bf_stat __percpu	*stat;
+	struct bf_event		*attached, *detached;	/* allocated in advance, until they are posted */
+	struct work_struct	reap;
+	struct delayed_work	hold;		/* limit of BFUSE_POLICY_HOLD after a death */
+	struct completion	gone;
+	struct bf_lane		lanes[];	/* [filter->nr_queues] */
+};
+
+#define bf_count(att, field)		this_cpu_inc((att)->stat->field)
+#define bf_count_many(att, field, n)	this_cpu_add((att)->stat->field, n)
+
+/* main.c */
+extern struct mutex bf_mutex;
+extern struct workqueue_struct *bf_wq;		/* settling, reaping; WQ_MEM_RECLAIM */
+unsigned int bf_lock(void) __acquires(bf_mutex);
+void bf_unlock(unsigned int noio) __releases(bf_mutex);
+
+/* hook.c: where a bio is caught */
+int bf_hook_init(void);
+void bf_hook_exit(void);
+int bf_hook_get(void);
+void bf_hook_put(void);
+bool bf_hook_active(void);
+
+/* device.c: the filtered disks and their chains */
+struct bf_device *bf_device_find(const struct gendisk *disk);
+struct bf_device *bf_device_alloc(struct gendisk *disk);
+void bf_device_publish(struct bf_device *dev);
+void bf_device_put(struct bf_device *dev);
+void bf_device_submit(struct bf_device *dev, struct bio *bio);
+int bf_device_watch(struct block_device *bdev);
+void bf_device_unwatch(void);
+void bf_chain_insert(struct bf_attachment *att);
+void bf_chain_remove(struct bf_attachment *att);
+struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid);
+bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid);
+struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bdev, u64 rank);
+
+/* attachment.c: its life */
+extern struct list_head bf_attachments;
+extern u32 bf_nr_attachments;
+u64 bf_rank(const struct block_device *bdev, u32 altitude);
+long bf_attach(struct bf_filter *own, struct bfuse_attach *arg);
+long bf_detach(const struct bfuse_detach *arg);
+void bf_attachment_leave(struct bf_attachment *att, int reason);
+struct bf_attachment *bf_attachment_above(u32 id);
+struct bf_attachment *bf_attachment_after(struct bf_attachment *att);
+void bf_attachment_put(struct bf_attachment *att);
+
+/* filter.c: registration, memory, death */
+extern struct list_head bf_filters;
+struct bf_filter *bf_filter_register(struct bfuse_register *arg);
+void bf_filter_put(struct bf_filter *f);
+void bf_filter_die(struct bf_filter *f);
+u32 bf_filter_publish(struct bf_filter *f);
+struct bf_filter *bf_filter_by_id(u32 id);
+int bf_interest_check(const struct bf_filter *f, struct bfuse_interest *in);
+int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma);
+__poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_table_struct *wait);
+void bf_filter_closing(struct bf_filter *f, struct file *file, void *files);
+
+/* queue.c: tags, rings, waiting */
+enum bf_offer { BF_TAKEN, BF_BYPASS };
+enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
+void bf_queue_pump(struct bf_queue *q);
+void bf_queue_work(struct work_struct *work);
+void bf_queue_wake(struct bf_queue *q);
+void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
+u32 bf_queue_ready(struct bf_queue *q);
+struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
+struct bio *bf_tag_take_bio(struct bf_request *rq);
+void bf_tag_free(struct bf_request *rq);
+void bf_tag_finish(struct bf_request *rq);
+void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin);
+
+/* enter.c: the system call of a serving thread */
+long bf_enter(struct bf_filter *f, struct bfuse_enter *arg);
+
+/* request.c: the way of a bio: mark, present, forward, complete */
+int bf_request_init(void);
+void bf_request_exit(void);
+bool bf_bio_is_marked(const struct bio *bio);
+void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io);
+void bf_unmark_bio(struct bio *bio, struct bf_mark *mark);
+bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
+void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin);
+void bf_intercept(struct bio *bio);
+bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
+void bf_forward(struct bf_request *rq, bool may_inline);
+void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
+void bf_submit_marked(struct bio *bio);
+void bf_request_endio(struct bio *bio);
+void bf_fail(struct bio *bio, blk_status_t status);
+
+/* verdict.c: where a verdict is applied */
+int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
+
+/* settle.c: what becomes of requests whose filter is dead, late or gone */
+void bf_settle_tag(struct bf_request *rq);
+void bf_settle_lanes(struct bf_attachment *att, bool sent_too);
+void bf_settle_hold_expired(struct work_struct *work);
+void bf_settle_watch(struct work_struct *work);
+u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead);
+
+/* payload.c: data of a request */
+void bf_copy_from_bio(struct bio *bio, struct bvec_iter iter, void *to, u32 offset, u32 bytes);
+void bf_copy_to_bio(struct bio *bio, struct bvec_iter iter, const void *from, u32 offset, u32 bytes);
+void bf_zero_bio(struct bio *bio, struct bvec_iter iter, u32 offset, u32 bytes);
+void *bf_slot(const struct bf_request *rq);
+long bf_data(struct bf_filter *f, const struct bfuse_data *arg);
+
+/* bio.c: a bio in the words of the ABI */
+u8 bf_bio_op(const struct bio *bio);
+u32 bf_bio_flags(struct bio *bio);
+u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
+u64 bf_bio_cgroup(struct bio *bio);
+bool bf_bio_is_refused(struct bio *bio);
+bool bf_op_sends_data(u8 op);
+
+/* list.c: what tools see */
+long bf_info(struct bfuse_info *arg);
+long bf_next(struct bfuse_next *arg);
+long bf_next_filter(struct bfuse_next_filter *arg);
+
+#endif

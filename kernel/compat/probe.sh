@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Writes a header of HAVE_* for the kernel whose compiler command line is in the arguments: probe.sh OUTPUT CC FLAGS...
+# A feature is there when its few lines compile. A base case that must compile guards against broken flags, with which
+# every feature would seem to be missing.
+set -eu
+
+output=$1
+shift
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+cc=$1
+shift
+flags=$*
+
+probe() { # NAME CODE
+	name=$1 code=$2
+	# The flags are a list of words by kbuild's making.
+	# shellcheck disable=SC2086
+	if run "$code" $flags; then
+		echo "#define HAVE_$name 1"
+	fi
+}
+
+run() { # CODE FLAGS...
+	code=$1
+	shift
+	printf '#include <linux/module.h>\n#include <linux/blkdev.h>\n#include <linux/ftrace.h>\n#include <linux/mm.h>\n%s\n' \
+		"$code" >"$dir/probe.c"
+	"$cc" "$@" -Werror -Wno-unused -Wno-missing-prototypes -Wno-missing-declarations \
+		-c -o "$dir/probe.o" "$dir/probe.c" 2>"$dir/log"
+}
+
+# shellcheck disable=SC2086
+if ! run 'int base;' $flags; then
+	echo "probe.sh: the kernel's headers don't compile:" >&2
+	cat "$dir/log" >&2
+	exit 1
+fi
+
+{
+	echo '/* Made by probe.sh. */'
+	probe VM_FLAGS_SET 'void f(struct vm_area_struct *v) { vm_flags_set(v, VM_IO); }'
+	probe FTRACE_REGS_SET_INSTRUCTION_POINTER '#ifndef ftrace_regs_set_instruction_pointer
+#error
+#endif'
+	probe FTRACE_REGS_GET_ARGUMENT 'unsigned long f(struct ftrace_regs *r) { return ftrace_regs_get_argument(r, 0); }'
+	probe RW_PAGE 'void *f(struct block_device_operations *o) { return o->rw_page; }'
+	probe BLK_ALLOC_DISK_LIMITS 'struct gendisk *f(void) { return blk_alloc_disk(NULL, NUMA_NO_NODE); }'
+	probe CLASS_INTERFACE_ARG 'int f(struct class_interface *i, struct device *d) { return i->add_dev(d, i); }'
+} >"$output.tmp"
+mv "$output.tmp" "$output"

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The filtered disks: found by gendisk in the hook, each with its chain of attachments.
+ *
+ * The chain holds the attachments of the disk and of its partitions, sorted by falling rank: partitions before the whole
+ * disk, then by altitude. A bio meets those of its own partition and those of the disk. To go on below an attachment is to
+ * look for the first lower rank, so it does not matter whether that attachment is still there.
+ *
+ * A device is published while its chain is not empty, and freed when its last attachment is. One that is attached to
+ * again in between gets a second bf_device; the old one only finishes what it has.
+ */
+#include <linux/hash.h>
+
+#include "blkfilter.h"
+
+#define HASH_BITS	10
+
+static struct hlist_head devices[1 << HASH_BITS];
+
+static struct hlist_head *bucket(const struct gendisk *disk)
+{
+	return &devices[hash_ptr(disk, HASH_BITS)];
+}
+
+/* Under RCU or bf_lock; in the hook, for each bio in the system. */
+struct bf_device *bf_device_find(const struct gendisk *disk)
+{
+	struct bf_device *dev;
+
+	hlist_for_each_entry_rcu(dev, bucket(disk), node, lockdep_is_held(&bf_mutex))
+		if (dev->disk == disk)
+			return dev;
+	return NULL;
+}
+
+/*
+ * Who may wait while submitting. A driver with submit_bio is stacked; a disk without a parent device (loop, nbd, null_blk)
+ * may have a file or a process behind it. What remains waits for hardware only.
+ */
+static bool is_hardware(const struct gendisk *disk)
+{
+	return !disk->fops->submit_bio && disk_to_dev(disk)->parent;
+}
+
+static void submit_work(struct work_struct *work)
+{
+	struct bf_device *dev = container_of(work, struct bf_device, work);
+	struct blk_plug plug;
+	struct bio_list bios;
+	struct bio *bio;
+
+	spin_lock_irq(&dev->lock);
+	bios = dev->bios;
+	bio_list_init(&dev->bios);
+	spin_unlock_irq(&dev->lock);
+
+	blk_start_plug(&plug);
+	while ((bio = bio_list_pop(&bios)))
+		submit_bio_noacct(bio);
+	blk_finish_plug(&plug);
+}
+
+/* May sleep, and allocate with I/O: call it without bf_lock. A workqueue of its own: see bf_forward(), and dm does so. */
+struct bf_device *bf_device_alloc(struct gendisk *disk)
+{
+	struct bf_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+
+	if (!dev)
+		return NULL;
+	dev->wq = alloc_ordered_workqueue("blkfilter/%s", WQ_MEM_RECLAIM | WQ_HIGHPRI, disk->disk_name);
+	if (!dev->wq) {
+		kfree(dev);
+		return NULL;
+	}
+	kref_init(&dev->ref);
+	get_device(disk_to_dev(disk));
+	dev->disk = disk;
+	dev->may_submit_inline = is_hardware(disk);
+	INIT_LIST_HEAD(&dev->chain);
+	spin_lock_init(&dev->lock);
+	bio_list_init(&dev->bios);
+	INIT_WORK(&dev->work, submit_work);
+	return dev;
+}
+
+static void device_free(struct kref *ref)
+{
+	struct bf_device *dev = container_of(ref, struct bf_device, ref);
+
+	/* A submitter that found it under RCU may be about to hand over a bio; the workqueue drains when it is destroyed. */
+	synchronize_rcu();
+	destroy_workqueue(dev->wq);
+	put_device(disk_to_dev(dev->disk));
+	kfree(dev);
+}
+
+/* May sleep. */
+void bf_device_put(struct bf_device *dev)
+{
+	kref_put(&dev->ref, device_free);
+}
+
+/* Any context; the caller has a request below the device's chain, or is in RCU. */
+void bf_device_submit(struct bf_device *dev, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->lock, flags);
+	bio_list_add(&dev->bios, bio);
+	spin_unlock_irqrestore(&dev->lock, flags);
+	queue_work(dev->wq, &dev->work);
+}
+
+void bf_device_publish(struct bf_device *dev)
+{
+	lockdep_assert_held(&bf_mutex);
+	hlist_add_head_rcu(&dev->node, bucket(dev->disk));
+}
+
+static void sum_ops(struct bf_device *dev)
+{
+	struct bf_attachment *att;
+	u32 ops = 0;
+
+	list_for_each_entry(att, &dev->chain, node)
+		ops |= att->match;
+	WRITE_ONCE(dev->ops, ops);
+}
+
+/* In front of a predecessor of the same rank, which hands over to it. */
+void bf_chain_insert(struct bf_attachment *att)
+{
+	struct list_head *place = &att->dev->chain;
+	struct bf_attachment *other;
+
+	lockdep_assert_held(&bf_mutex);
+	list_for_each_entry(other, &att->dev->chain, node) {
+		if (other->rank <= att->rank) {
+			place = &other->node;
+			break;
+		}
+	}
+	list_add_tail_rcu(&att->node, place);
+	sum_ops(att->dev);
+}
+
+/* Readers may still see it for a grace period. */
+void bf_chain_remove(struct bf_attachment *att)
+{
+	lockdep_assert_held(&bf_mutex);
+	list_del_rcu(&att->node);
+	sum_ops(att->dev);
+	if (list_empty(&att->dev->chain))
+		hlist_del_init_rcu(&att->dev->node);
+}
+
+/* Under bf_lock: who sits at @rank of @bdev? */
+struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bdev, u64 rank)
+{
+	struct bf_attachment *att;
+
+	lockdep_assert_held(&bf_mutex);
+	list_for_each_entry(att, &dev->chain, node)
+		if (att->rank == rank && att->bdev == bdev)
+			return att;
+	return NULL;
+}
+
+/* The filter's own I/O (of its process @tgid) is not for itself; a filter that gave its policy's way is not there. */
+static __always_inline bool skips(const struct bf_attachment *att, u32 op, pid_t tgid)
+{
+	u32 state = READ_ONCE(att->state);
+
+	if (!(att->match & (1u << op)) || (tgid && tgid == READ_ONCE(att->filter->server)))
+		return true;
+	return state != BFUSE_STATE_LIVE &&
+	       (state == BFUSE_STATE_LEAVING || att->interest.policy == BFUSE_POLICY_PASS);
+}
+
+/* Under RCU. The next attachment below @below that wants @bio; counts those that it passes by if @count. */
+static __always_inline struct bf_attachment *find_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid,
+						       bool count)
+{
+	struct bf_attachment *att;
+	u8 op = bf_bio_op(bio);
+
+	list_for_each_entry_rcu(att, &dev->chain, node, lockdep_is_held(&bf_mutex)) {
+		if (att->rank >= below || (att->is_part && att->bdev != bio->bi_bdev))
+			continue;
+		if (!skips(att, op, tgid))
+			return att;
+		if (count)
+			bf_count(att, bypassed);
+	}
+	return NULL;
+}
+
+struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid)
+{
+	return find_next(dev, bio, below, tgid, true);
+}
+
+/*
+ * For the hook, for each bio to a filtered disk: does anybody want it? Who doesn't counts it as bypassed; who does will be
+ * found again by bf_present(), which then counts those above.
+ */
+bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid)
+{
+	if ((READ_ONCE(dev->ops) & (1u << bf_bio_op(bio))) && find_next(dev, bio, BF_RANK_TOP, tgid, false))
+		return true;
+	find_next(dev, bio, BF_RANK_TOP, tgid, true);
+	return false;
+}
+
+/* A device leaves: the block layer has stopped it, or is about to; its filters are told when their last request is done. */
+static void remove_dev(BF_CLASS_INTERFACE_ARGS)
+{
+	struct block_device *bdev = dev_to_bdev(dev);
+	struct bf_attachment *att, *next;
+	struct bf_device *found;
+	unsigned int noio = bf_lock();
+
+	found = bf_device_find(bdev->bd_disk);
+	if (found)
+		list_for_each_entry_safe(att, next, &found->chain, node)
+			if (att->bdev == bdev)
+				bf_attachment_leave(att, -ENODEV);
+	bf_unlock(noio);
+}
+
+static int add_dev(BF_CLASS_INTERFACE_ARGS)
+{
+	return 0;
+}
+
+static DEFINE_MUTEX(watch_mutex);
+static struct class_interface watch = {
+	.add_dev = add_dev,
+	.remove_dev = remove_dev,
+};
+
+/* The block class is not exported; any block device leads to it. Without bf_lock: the class has a lock of its own. */
+int bf_device_watch(struct block_device *bdev)
+{
+	int err = 0;
+
+	mutex_lock(&watch_mutex);
+	if (!watch.class) {
+		watch.class = bdev->bd_device.class;
+		err = class_interface_register(&watch);
+		if (err)
+			watch.class = NULL;
+	}
+	mutex_unlock(&watch_mutex);
+	return err;
+}
+
+void bf_device_unwatch(void)
+{
+	if (watch.class)
+		class_interface_unregister(&watch);
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * BFUSE_ENTER, the system call of a serving thread: verdicts in, requests out. Only the former is serialised, so that one
+ * thread can wait for requests while another hands over a verdict.
+ */
+#include <linux/hrtimer.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
+#include "blkfilter.h"
+
+/* The first thread to come makes its process the server: its own I/O is not for itself, its exit is the filter's end. */
+static void note_server(struct bf_filter *f)
+{
+	if (likely(READ_ONCE(f->server)))
+		return;
+	if (!cmpxchg(&f->server, 0, current->tgid))
+		WRITE_ONCE(f->server_files, current->files);
+}
+
+/* Whoever comes here is alive: attachments that were given up for a deadline are served again. */
+static void unstall(struct bf_filter *f)
+{
+	struct bf_attachment *att;
+	unsigned int noio;
+
+	if (likely(!READ_ONCE(f->stalled)))
+		return;
+	noio = bf_lock();
+	f->stalled = false;
+	list_for_each_entry(att, &f->attachments, of_filter)
+		cmpxchg(&att->state, BFUSE_STATE_STALLED, BFUSE_STATE_LIVE);
+	bf_unlock(noio);
+}
+
+static bool is_spoiled(struct bf_queue *q)
+{
+	return bf_queue_ready(q) > q->filter->entries;
+}
+
+static bool over(struct bf_queue *q, u32 min)
+{
+	if (bf_queue_ready(q) >= min || READ_ONCE(q->filter->dead))
+		return true;
+	return READ_ONCE(q->wake) && xchg(&q->wake, false);
+}
+
+static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
+{
+	int err;
+
+	if (over(q, min))
+		return 0;
+	atomic_inc(&q->waiters);
+	if (timeout_ns)
+		err = wait_event_interruptible_hrtimeout(q->wait, over(q, min),
+							 ns_to_ktime(min_t(u64, timeout_ns, KTIME_MAX)));
+	else
+		err = wait_event_interruptible(q->wait, over(q, min));
+	atomic_dec(&q->waiters);
+	if (err == -ETIME)
+		return 0;
+	return err ? -EINTR : 0;
+}
+
+static bool has_pending(struct bf_queue *q)
+{
+	return !list_empty(&q->hungry) || !list_empty(&q->done) || !list_empty(&q->events);
+}
+
+static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
+{
+	int err = 0;
+
+	if (READ_ONCE(q->head->verdict_tail) != READ_ONCE(q->verdict_head)) {
+		if (mutex_lock_killable(&q->verdict_mutex))
+			return -EINTR;
+		err = bf_verdicts_apply(q, arg);
+		mutex_unlock(&q->verdict_mutex);
+	}
+	if (!err && is_spoiled(q)) {
+		arg->reason = BFUSE_REASON_RING;
+		err = -EINVAL;
+	}
+	if (has_pending(q))
+		bf_queue_pump(q);
+	if (!err && arg->min_requests)
+		err = wait(q, arg->min_requests, arg->timeout_ns);
+	arg->ready = bf_queue_ready(q);
+	return err;
+}
+
+long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
+{
+	struct bf_queue *q;
+
+	if (arg->queue >= f->nr_queues || (arg->flags & ~BFUSE_ENTER_WAKE) || arg->min_requests > f->depth)
+		return -EINVAL;
+	arg->verdicts = 0;
+	arg->reason = 0;
+	arg->entry = 0;
+	q = &f->queues[arg->queue];
+	if (READ_ONCE(f->dead))
+		return -ESHUTDOWN;
+	note_server(f);
+	unstall(f);
+	if (arg->flags & BFUSE_ENTER_WAKE) {
+		WRITE_ONCE(q->wake, true);
+		wake_up(&q->wait);
+	}
+	return enter_queue(q, arg);
+}

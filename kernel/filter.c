@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A filter: what an open file becomes by BFUSE_REGISTER. Its queues' rings and slots, its mapping, its death.
+ *
+ * It dies once: when its file is released, when the process that serves it exits (a child may have inherited the file), or
+ * when that process closes its last descriptor (the mapping would keep the file). Then its attachments follow their
+ * policies. The memory lives on until the last attachment is gone, for passed requests are still in its tags.
+ */
+#include <linux/ctype.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/log2.h>
+#include <linux/poll.h>
+#include <linux/vmalloc.h>
+
+#include "blkfilter.h"
+
+LIST_HEAD(bf_filters);	/* by id; under bf_lock */
+static u32 last_id;
+
+static int queue_init(struct bf_queue *q, struct bf_filter *f)
+{
+	u32 i;
+
+	spin_lock_init(&q->lock);
+	mutex_init(&q->verdict_mutex);
+	init_waitqueue_head(&q->wait);
+	INIT_LIST_HEAD(&q->hungry);
+	INIT_LIST_HEAD(&q->done);
+	INIT_LIST_HEAD(&q->read);
+	INIT_LIST_HEAD(&q->copies);
+	INIT_LIST_HEAD(&q->events);
+	INIT_WORK(&q->work, bf_queue_work);
+	q->filter = f;
+
+	q->requests = kvcalloc(f->depth, sizeof(*q->requests), GFP_KERNEL);
+	q->free = kvcalloc(f->depth, sizeof(*q->free), GFP_KERNEL);
+	q->head = vmalloc_user(f->queue_bytes);
+	if (!q->requests || !q->free || !q->head)
+		return -ENOMEM;
+	q->request_ring = (void *)q->head + f->off_requests;
+	q->verdict_ring = (void *)q->head + f->off_verdicts;
+	q->slots = (void *)q->head + f->off_slots;
+	for (i = 0; i < f->depth; i++) {
+		q->requests[i].queue = q;
+		q->requests[i].tag = i;
+		q->free[i] = f->depth - 1 - i;
+	}
+	q->nr_free = f->depth;
+	return 0;
+}
+
+static void queue_free(struct bf_queue *q)
+{
+	struct bf_event *ev, *next;
+
+	if (!q->filter)
+		return;
+	cancel_work_sync(&q->work);
+	list_for_each_entry_safe(ev, next, &q->events, node)
+		kfree(ev);
+	vfree(q->head);
+	kvfree(q->free);
+	kvfree(q->requests);
+}
+
+static void filter_free(struct kref *ref)
+{
+	struct bf_filter *f = container_of(ref, struct bf_filter, ref);
+	u32 i;
+
+	/* Who completed the last request may still be waking its queue. */
+	synchronize_rcu();
+	cancel_delayed_work_sync(&f->watch);
+	for (i = 0; i < f->nr_queues; i++)
+		queue_free(&f->queues[i]);
+	kvfree(f);
+}
+
+/* May sleep. */
+void bf_filter_put(struct bf_filter *f)
+{
+	kref_put(&f->ref, filter_free);
+}
+
+struct bf_filter *bf_filter_by_id(u32 id)
+{
+	struct bf_filter *f, *found = NULL;
+	unsigned int noio = bf_lock();
+
+	list_for_each_entry(f, &bf_filters, node) {
+		if (f->id == id) {
+			kref_get(&f->ref);
+			found = f;
+			break;
+		}
+	}
+	bf_unlock(noio);
+	return found;
+}
+
+static bool policy_is_plain(u32 policy)
+{
+	return policy == BFUSE_POLICY_PASS || policy == BFUSE_POLICY_ERROR;
+}
+
+/* Checks @in, and puts what its zeroes stand for. */
+int bf_interest_check(const struct bf_filter *f, struct bfuse_interest *in)
+{
+	const u32 with_data = 1u << BFUSE_OP_READ | 1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_ZONE_APPEND;
+
+	if (memchr_inv(in->__reserved, 0, sizeof(in->__reserved)) || (in->ops & ~f->known_ops) ||
+	    (in->payload & ~(in->ops & with_data)) || (in->payload && !f->slot_size) ||
+	    (in->verdicts >> BFUSE_VERDICT_TYPES) || in->policy > BFUSE_POLICY_HOLD ||
+	    in->deadline_ms > BFUSE_DEADLINE_MAX || in->hold_ms > BFUSE_DEADLINE_MAX)
+		return -EINVAL;
+	in->verdicts |= 1u << BFUSE_PASS;
+	if (in->policy == BFUSE_POLICY_DEFAULT)
+		in->policy = in->verdicts == 1u << BFUSE_PASS ? BFUSE_POLICY_PASS : BFUSE_POLICY_ERROR;
+	if (in->policy != BFUSE_POLICY_HOLD)
+		return in->fallback || in->hold_ms ? -EINVAL : !in->deadline_ms ? (in->deadline_ms = 30000, 0) : 0;
+	in->fallback = in->fallback ?: BFUSE_POLICY_ERROR;
+	in->deadline_ms = in->deadline_ms ?: 30000;
+	in->hold_ms = in->hold_ms ?: 30000;
+	return policy_is_plain(in->fallback) ? 0 : -EINVAL;
+}
+
+static bool name_is_good(const char *name)
+{
+	size_t len = strnlen(name, BFUSE_NAME_MAX), i;
+
+	for (i = 0; i < len; i++)
+		if (!isascii(name[i]) || !isgraph(name[i]) || name[i] == '/')
+			return false;
+	return len && len < BFUSE_NAME_MAX;
+}
+
+static int check(const struct bfuse_register *arg)
+{
+	const u64 features = BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD;
+
+	if (arg->abi != BFUSE_ABI_VERSION)
+		return -EPROTO;
+	if (arg->features & ~features)
+		return -EOPNOTSUPP;
+	if (!name_is_good(arg->name) || arg->altitude < BFUSE_ALTITUDE_MIN || arg->altitude > BFUSE_ALTITUDE_MAX ||
+	    (arg->flags & ~BFUSE_FILTER_ATTACHABLE) || !arg->nr_queues || arg->nr_queues > BFUSE_QUEUES_MAX ||
+	    !is_power_of_2(arg->depth) || arg->depth > BFUSE_DEPTH_MAX || arg->slot_size > BFUSE_SLOT_MAX ||
+	    (arg->slot_size && (!is_power_of_2(arg->slot_size) || arg->slot_size < SZ_4K)) ||
+	    !policy_is_plain(arg->unknown) || arg->__reserved || arg->__reserved1)
+		return -EINVAL;
+	return 0;
+}
+
+/* Each tag can have a request and the end of the one before it in the ring; events want a place too. */
+static int lay_out(struct bf_filter *f)
+{
+	u64 bytes;
+
+	f->entries = max(roundup_pow_of_two(2 * f->depth), 64ul);
+	f->off_requests = PAGE_SIZE;
+	f->off_verdicts = f->off_requests + PAGE_ALIGN(f->entries * sizeof(struct bfuse_request));
+	f->off_slots = f->off_verdicts + PAGE_ALIGN(f->entries * sizeof(struct bfuse_verdict));
+	bytes = f->off_slots + PAGE_ALIGN((u64)f->depth * f->slot_size);
+	if (bytes * f->nr_queues > BFUSE_MEMORY_MAX)
+		return -E2BIG;
+	f->queue_bytes = bytes;
+	return 0;
+}
+
+static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
+{
+	struct bf_filter *f = kvzalloc(struct_size(f, queues, arg->nr_queues), GFP_KERNEL);
+	int err;
+	u32 i;
+
+	if (!f)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&f->ref);
+	INIT_LIST_HEAD(&f->attachments);
+	init_waitqueue_head(&f->poll_wait);
+	INIT_DELAYED_WORK(&f->watch, bf_settle_watch);
+	memcpy(f->name, arg->name, sizeof(f->name));
+	f->altitude = arg->altitude;
+	f->flags = arg->flags;
+	f->nr_queues = arg->nr_queues;
+	f->depth = arg->depth;
+	f->slot_size = arg->slot_size;
+	f->known_ops = arg->known_ops & BFUSE_OPS_ALL;
+	f->unknown = arg->unknown;
+	f->defaults = arg->defaults;
+	f->owner = current->tgid;
+	err = bf_interest_check(f, &f->defaults);
+	if (!err)
+		err = lay_out(f);
+	for (i = 0; !err && i < f->nr_queues; i++)
+		err = queue_init(&f->queues[i], f);
+	if (!err)
+		return f;
+	filter_free(&f->ref);
+	return ERR_PTR(err);
+}
+
+/* With the caller's reference; not yet to be found by others: bf_filter_publish(). */
+struct bf_filter *bf_filter_register(struct bfuse_register *arg)
+{
+	int err = check(arg);
+	struct bf_filter *f = err ? ERR_PTR(err) : filter_alloc(arg);
+
+	if (IS_ERR(f))
+		return f;
+	arg->entries = f->entries;
+	arg->queue_bytes = f->queue_bytes;
+	arg->off_requests = f->off_requests;
+	arg->off_verdicts = f->off_verdicts;
+	arg->off_slots = f->off_slots;
+	return f;
+}
+
+u32 bf_filter_publish(struct bf_filter *f)
+{
+	unsigned int noio = bf_lock();
+
+	f->id = ++last_id;
+	list_add_tail(&f->node, &bf_filters);
+	bf_unlock(noio);
+	return f->id;
+}
+
+static void wake_all(struct bf_filter *f)
+{
+	u32 i;
+
+	for (i = 0; i < f->nr_queues; i++)
+		wake_up_all(&f->queues[i].wait);
+	wake_up_all(&f->poll_wait);
+}
+
+static void orphan(struct bf_attachment *att)
+{
+	if (att->state == BFUSE_STATE_LEAVING)
+		return;
+	if (att->interest.policy == BFUSE_POLICY_PASS)
+		bf_attachment_leave(att, 0);
+	else
+		WRITE_ONCE(att->state, BFUSE_STATE_ORPHAN);
+}
+
+/* May sleep. Does not wait for requests that are below. */
+void bf_filter_die(struct bf_filter *f)
+{
+	struct bf_attachment *att;
+	unsigned int noio = bf_lock();
+
+	if (f->dead) {
+		bf_unlock(noio);
+		return;
+	}
+	WRITE_ONCE(f->dead, true);
+	list_del(&f->node);
+	list_for_each_entry(att, &f->attachments, of_filter)
+		orphan(att);
+	bf_unlock(noio);
+	wake_all(f);
+
+	for (att = NULL; (att = bf_attachment_after(att));) {
+		if (att->filter != f)
+			continue;
+		pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, f->name, f->altitude,
+			att->state == BFUSE_STATE_ORPHAN ? " and left an orphan" : "");
+		bf_settle_lanes(att, true);
+		if (att->interest.policy == BFUSE_POLICY_HOLD && att->state == BFUSE_STATE_ORPHAN)
+			queue_delayed_work(bf_wq, &att->hold, msecs_to_jiffies(att->interest.hold_ms));
+	}
+}
+
+/*
+ * A process closes a descriptor of @file, or exits. The serving process' exit is the death, whoever else has the file. Its
+ * close is, if that was the last descriptor: what then holds the file are mappings.
+ */
+void bf_filter_closing(struct bf_filter *f, struct file *file, void *files)
+{
+	long descriptors = file_count(file) - atomic_read(&f->mappings) - atomic_read(&f->calls);
+
+	if (f->server_files && f->server_files != files)
+		return;
+	if ((f->server_files && (current->flags & PF_EXITING)) || descriptors <= 1)
+		bf_filter_die(f);
+}
+
+static void vma_open(struct vm_area_struct *vma)
+{
+	struct bf_filter *f = vma->vm_private_data;
+
+	atomic_inc(&f->mappings);
+}
+
+static void vma_close(struct vm_area_struct *vma)
+{
+	struct bf_filter *f = vma->vm_private_data;
+
+	atomic_dec(&f->mappings);
+}
+
+static const struct vm_operations_struct vma_ops = {
+	.open = vma_open,
+	.close = vma_close,
+};
+
+/* A whole queue, shared, not inherited by fork, not dumped. The pages outlive the filter for whoever maps them. */
+int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma)
+{
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 queue = offset / f->queue_bytes;
+	int err;
+
+	if (!(vma->vm_flags & VM_SHARED) || offset % f->queue_bytes || queue >= f->nr_queues ||
+	    vma->vm_end - vma->vm_start != f->queue_bytes)
+		return -EINVAL;
+	err = remap_vmalloc_range(vma, f->queues[queue].head, 0);
+	if (err)
+		return err;
+	vm_flags_set(vma, VM_DONTCOPY);
+	vma->vm_private_data = f;
+	vma->vm_ops = &vma_ops;
+	vma_open(vma);
+	return 0;
+}
+
+__poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_table_struct *wait)
+{
+	u32 i;
+
+	poll_wait(file, &f->poll_wait, wait);
+	if (READ_ONCE(f->dead))
+		return EPOLLERR | EPOLLHUP;
+	for (i = 0; i < f->nr_queues; i++)
+		if (bf_queue_ready(&f->queues[i]))
+			return EPOLLIN | EPOLLRDNORM;
+	return 0;
+}

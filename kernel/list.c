@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What tools see: the module, the attachments with their counters, the filters. May sleep. */
+#include "blkfilter.h"
+
+long bf_info(struct bfuse_info *arg)
+{
+	arg->abi = BFUSE_ABI_VERSION;
+	arg->features = BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD;
+	arg->ops = BFUSE_OPS_ALL;
+	arg->verdicts = (1u << BFUSE_VERDICT_TYPES) - 1;
+	arg->attachments = READ_ONCE(bf_nr_attachments);
+	arg->hooked = bf_hook_active();
+	strscpy(arg->version, BF_VERSION, sizeof(arg->version));
+	return 0;
+}
+
+#define SUM(field)								\
+do {										\
+	for_each_possible_cpu(cpu)						\
+		out->field += READ_ONCE(per_cpu_ptr(att->stat, cpu)->field);	\
+} while (0)
+
+static void sum_counters(const struct bf_attachment *att, struct bfuse_stat *out)
+{
+	u64 taken = 0;
+	int cpu, i;
+
+	SUM(bypassed);
+	SUM(delivered);
+	SUM(notified);
+	SUM(bytes_read);
+	SUM(bytes_written);
+	SUM(timeouts);
+	SUM(late);
+	SUM(passed_by_policy);
+	SUM(failed_by_policy);
+	SUM(refused);
+	SUM(redelivered);
+	for (i = 0; i < BFUSE_VERDICT_TYPES; i++)
+		SUM(verdicts[i]);
+	for (i = 0; i < BFUSE_OP_COUNT; i++)
+		SUM(ops[i]);
+	for_each_possible_cpu(cpu)
+		taken += READ_ONCE(per_cpu_ptr(att->stat, cpu)->taken);
+	out->seen = out->bypassed + taken;
+}
+
+static void sum_lanes(const struct bf_attachment *att, struct bfuse_stat *out)
+{
+	u32 i;
+
+	for (i = 0; i < att->filter->nr_queues; i++) {
+		out->waiting += READ_ONCE(att->lanes[i].nr_waiting);
+		out->inflight += READ_ONCE(att->lanes[i].nr_tags);
+		out->with_filter += READ_ONCE(att->lanes[i].nr_sent);
+	}
+}
+
+static pid_t pid_of(const struct bf_filter *f)
+{
+	return READ_ONCE(f->server) ?: f->owner;
+}
+
+long bf_next(struct bfuse_next *arg)
+{
+	struct bf_attachment *att = bf_attachment_above(arg->attachment);
+	const struct bf_filter *f;
+	u32 size = arg->size;
+
+	if (!att)
+		return -ENOENT;
+	f = att->filter;
+	*arg = (struct bfuse_next){
+		.size = size,
+		.attachment = att->id,
+		.filter = f->id,
+		.state = att->state,
+		.major = MAJOR(att->bdev->bd_dev),
+		.minor = MINOR(att->bdev->bd_dev),
+		.altitude = f->altitude,
+		.pid = pid_of(f),
+		.nr_queues = f->nr_queues,
+		.depth = f->depth,
+		.slot_size = f->slot_size,
+		.filter_flags = f->flags,
+		.interest = att->interest,
+	};
+	snprintf(arg->device, sizeof(arg->device), "%pg", att->bdev);
+	memcpy(arg->name, f->name, sizeof(arg->name));
+	sum_counters(att, &arg->stat);
+	sum_lanes(att, &arg->stat);
+	bf_attachment_put(att);
+	return 0;
+}
+
+static void describe(struct bf_filter *f, struct bfuse_next_filter *arg)
+{
+	*arg = (struct bfuse_next_filter){
+		.size = arg->size,
+		.filter = f->id,
+		.altitude = f->altitude,
+		.pid = pid_of(f),
+		.nr_queues = f->nr_queues,
+		.depth = f->depth,
+		.slot_size = f->slot_size,
+		.flags = f->flags,
+		.attachments = f->nr_attachments,
+		.defaults = f->defaults,
+	};
+	memcpy(arg->name, f->name, sizeof(arg->name));
+}
+
+long bf_next_filter(struct bfuse_next_filter *arg)
+{
+	struct bf_filter *f;
+	unsigned int noio = bf_lock();
+	long err = -ENOENT;
+
+	list_for_each_entry(f, &bf_filters, node) {
+		if (f->id > arg->filter) {
+			describe(f, arg);
+			err = 0;
+			break;
+		}
+	}
+	bf_unlock(noio);
+	return err;
+}

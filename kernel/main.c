@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module and its device: /dev/blkfilter. Filters I/O of live block devices by user-space programs. */
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/sched/mm.h>
+#include <linux/uaccess.h>
+
+#include "blkfilter.h"
+
+DEFINE_MUTEX(bf_mutex);
+struct workqueue_struct *bf_wq;
+
+/* Allocations under the lock must not wait for I/O: it could be I/O that waits for a filter to be buried under this lock. */
+unsigned int bf_lock(void)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	mutex_lock(&bf_mutex);
+	return noio;
+}
+
+void bf_unlock(unsigned int noio)
+{
+	mutex_unlock(&bf_mutex);
+	memalloc_noio_restore(noio);
+}
+
+union bf_arg {
+	u32			size;
+	struct bfuse_info	info;
+	struct bfuse_register	reg;
+	struct bfuse_attach	attach;
+	struct bfuse_detach	detach;
+	struct bfuse_enter	enter;
+	struct bfuse_data	data;
+	struct bfuse_next	next;
+	struct bfuse_next_filter next_filter;
+};
+
+static struct bf_filter *filter_of(const struct file *file)
+{
+	return READ_ONCE(file->private_data);
+}
+
+static long do_info(struct file *file, union bf_arg *arg)
+{
+	return bf_info(&arg->info);
+}
+
+static long do_register(struct file *file, union bf_arg *arg)
+{
+	struct bf_filter *f;
+
+	if (filter_of(file))
+		return -EBUSY;
+	f = bf_filter_register(&arg->reg);
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	if (cmpxchg(&file->private_data, NULL, f)) {
+		bf_filter_put(f);
+		return -EBUSY;
+	}
+	arg->reg.filter = bf_filter_publish(f);
+	return 0;
+}
+
+static long do_attach(struct file *file, union bf_arg *arg)
+{
+	return bf_attach(filter_of(file), &arg->attach);
+}
+
+static long do_detach(struct file *file, union bf_arg *arg)
+{
+	return bf_detach(&arg->detach);
+}
+
+static long do_enter(struct file *file, union bf_arg *arg)
+{
+	struct bf_filter *f = filter_of(file);
+	long err;
+
+	if (!f)
+		return -ENOENT;
+	atomic_inc(&f->calls);
+	err = bf_enter(f, &arg->enter);
+	atomic_dec(&f->calls);
+	return err;
+}
+
+static long do_data(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_data(filter_of(file), &arg->data) : -ENOENT;
+}
+
+static long do_next(struct file *file, union bf_arg *arg)
+{
+	return bf_next(&arg->next);
+}
+
+static long do_next_filter(struct file *file, union bf_arg *arg)
+{
+	return bf_next_filter(&arg->next_filter);
+}
+
+static const struct bf_call {
+	long (*call)(struct file *file, union bf_arg *arg);
+	size_t size;		/* what this version knows */
+	size_t least;		/* what the first version had */
+	bool unprivileged;
+} calls[] = {
+#define CALL(nr, fn, type, ...) [_IOC_NR(nr)] = { fn, sizeof(struct type), sizeof(struct type), ##__VA_ARGS__ }
+	CALL(BFUSE_GET_INFO, do_info, bfuse_info, true),
+	CALL(BFUSE_REGISTER, do_register, bfuse_register),
+	CALL(BFUSE_ATTACH, do_attach, bfuse_attach),
+	CALL(BFUSE_DETACH, do_detach, bfuse_detach),
+	CALL(BFUSE_ENTER, do_enter, bfuse_enter),
+	CALL(BFUSE_DATA, do_data, bfuse_data),
+	CALL(BFUSE_NEXT, do_next, bfuse_next),
+	CALL(BFUSE_NEXT_FILTER, do_next_filter, bfuse_next_filter),
+#undef CALL
+};
+
+static const struct bf_call *find_call(unsigned int cmd)
+{
+	unsigned int nr = _IOC_NR(cmd);
+
+	return _IOC_TYPE(cmd) == BFUSE_IOCTL_TYPE && nr < ARRAY_SIZE(calls) && calls[nr].call ? &calls[nr] : NULL;
+}
+
+/* What the caller gets back: of the size that it gave, what this version knows. */
+static int give_back(void __user *user, const union bf_arg *arg, const struct bf_call *call, u32 size)
+{
+	return copy_to_user(user, arg, min_t(size_t, size, call->size)) ? -EFAULT : 0;
+}
+
+static long bf_ioctl(struct file *file, unsigned int cmd, unsigned long address)
+{
+	const struct bf_call *call = find_call(cmd);
+	void __user *user = (void __user *)address;
+	union bf_arg arg;
+	u32 size;
+	long err;
+
+	if (!call)
+		return -ENOTTY;
+	if (!call->unprivileged && !file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	if (size < call->least)
+		return -EINVAL;
+	err = copy_struct_from_user(&arg, call->size, user, size);
+	if (err)
+		return err;
+	arg.size = size;
+	err = call->call(file, &arg);
+	if (!err || call->call == do_enter)
+		err = give_back(user, &arg, call, size) ?: err;
+	return err;
+}
+
+static int bf_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return filter_of(file) ? bf_filter_mmap(filter_of(file), vma) : -ENOENT;
+}
+
+static __poll_t bf_poll(struct file *file, struct poll_table_struct *wait)
+{
+	return filter_of(file) ? bf_filter_poll(filter_of(file), file, wait) : EPOLLERR;
+}
+
+static int bf_open(struct inode *inode, struct file *file)
+{
+	file->private_data = NULL;	/* misc_open() put itself there */
+	return nonseekable_open(inode, file);
+}
+
+static int bf_flush(struct file *file, fl_owner_t files)
+{
+	if (filter_of(file))
+		bf_filter_closing(filter_of(file), file, files);
+	return 0;
+}
+
+static int bf_release(struct inode *inode, struct file *file)
+{
+	struct bf_filter *f = filter_of(file);
+
+	if (f) {
+		bf_filter_die(f);
+		bf_filter_put(f);
+	}
+	return 0;
+}
+
+static const struct file_operations fops = {
+	.owner = THIS_MODULE,
+	.open = bf_open,
+	.flush = bf_flush,
+	.release = bf_release,
+	.unlocked_ioctl = bf_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = bf_mmap,
+	.poll = bf_poll,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "blkfilter",
+	.mode = 0600,
+	.fops = &fops,
+};
+
+static int __init blkfilter_init(void)
+{
+	int err = -ENOMEM;
+
+	/* As many at once as it takes: work for one device may wait for work for the device below it. */
+	bf_wq = alloc_workqueue("blkfilter", WQ_MEM_RECLAIM | WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
+	if (!bf_wq)
+		return err;
+	err = bf_request_init();
+	if (err)
+		goto no_requests;
+	err = bf_hook_init();
+	if (err)
+		goto no_hook;
+	err = misc_register(&device);
+	if (!err)
+		return 0;
+	bf_hook_exit();
+no_hook:
+	bf_request_exit();
+no_requests:
+	destroy_workqueue(bf_wq);
+	return err;
+}
+
+/*
+ * Each open file and each attachment holds the module, so there is none. What may be left are the ends of functions: of the
+ * works that dropped the last references, of submitters in the hook, of completions.
+ */
+static void __exit blkfilter_exit(void)
+{
+	misc_deregister(&device);
+	bf_device_unwatch();
+	flush_workqueue(bf_wq);
+	bf_hook_exit();
+	bf_request_exit();
+	destroy_workqueue(bf_wq);
+	rcu_barrier();
+}
+
+module_init(blkfilter_init);
+module_exit(blkfilter_exit);
+
+MODULE_DESCRIPTION("Filters of live block devices in user space");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(BF_VERSION);

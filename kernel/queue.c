@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tags, the kernel's side of the rings, and the bios that wait for a tag.
+ *
+ * A tag's life:
+ *
+ *	FREE --> BUSY --> SENT --PASS--> DOWN --+--> FREE
+ *	 |       (write    ^ | \                +--> DONE --> FREE	(NOTIFY, and the ring was full)
+ *	 +-------data)-----+ |  \               +--> BUSY --> READ --> FREE	(NOTIFY with the data of a read)
+ *	                     |   +--COMPLETE--> (BUSY) --> FREE
+ *	                     +--deadline--> STALE --late verdict--> FREE
+ *
+ * All moves are under queue->lock. BUSY belongs to whoever copies, without the lock; who would take it away meanwhile sets
+ * @abandoned and leaves the rest to him. From FREE to the end, but for STALE, the tag counts in its lane, and with that
+ * keeps the attachment, the device and this queue alive.
+ *
+ * A tag is the bio's from interception to completion. Without a free one the bio waits in its lane; lanes are served in
+ * turn. The waiting bio needs no memory, and its submitter never waits.
+ */
+#include "blkfilter.h"
+
+/* Entries that the kernel may still publish. An index that the filter spoiled reads as a full ring. */
+static u32 room(const struct bf_queue *q)
+{
+	u32 used = q->request_tail - READ_ONCE(q->head->request_head) + q->reserved;
+
+	return used < q->filter->entries ? q->filter->entries - used : 0;
+}
+
+/* Published and not consumed. More than a ring: the filter spoiled its index. */
+u32 bf_queue_ready(struct bf_queue *q)
+{
+	return READ_ONCE(q->request_tail) - READ_ONCE(q->head->request_head);
+}
+
+static void publish(struct bf_queue *q, const struct bfuse_request *desc)
+{
+	q->request_ring[q->request_tail & (q->filter->entries - 1)] = *desc;
+	WRITE_ONCE(q->request_tail, q->request_tail + 1);
+	smp_store_release(&q->head->request_tail, q->request_tail);
+}
+
+/* After an entry was published and the lock dropped. */
+void bf_queue_wake(struct bf_queue *q)
+{
+	if (wq_has_sleeper(&q->wait))
+		wake_up(&q->wait);
+	if (wq_has_sleeper(&q->filter->poll_wait))
+		wake_up_poll(&q->filter->poll_wait, EPOLLIN);
+}
+
+struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag)
+{
+	struct bf_request *rq = &q->requests[tag & (q->filter->depth - 1)];
+
+	lockdep_assert_held(&q->lock);
+	return rq->tag == tag ? rq : NULL;
+}
+
+/* Tags whose BFUSE_DONE the filter has read, with its slot. */
+static void reap_read(struct bf_queue *q)
+{
+	u32 head = READ_ONCE(q->head->request_head);
+	struct bf_request *rq, *next;
+
+	list_for_each_entry_safe(rq, next, &q->read, node) {
+		if ((s32)(head - rq->done_index) <= 0)
+			break;
+		list_del(&rq->node);
+		bf_tag_free(rq);
+	}
+}
+
+static struct bf_request *tag_get(struct bf_queue *q)
+{
+	if (!q->nr_free)
+		reap_read(q);
+	if (!q->nr_free || !room(q))
+		return NULL;
+	return &q->requests[q->free[--q->nr_free]];
+}
+
+/* The last tag of an attachment that is leaving lets it go. */
+void bf_tag_free(struct bf_request *rq)
+{
+	struct bf_queue *q = rq->queue;
+	struct bf_attachment *att = rq->att;
+
+	lockdep_assert_held(&q->lock);
+	if (rq->state == BF_TAG_STALE) {
+		q->nr_stale--;
+	} else {
+		struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+
+		if (!--lane->nr_tags && att->state == BFUSE_STATE_LEAVING)
+			queue_work(bf_wq, &att->reap);
+	}
+	rq->state = BF_TAG_FREE;
+	rq->bio = NULL;
+	q->free[q->nr_free++] = rq - q->requests;
+}
+
+/* Under the lock, from SENT or BUSY: the bio leaves its tag as it was before it came; the caller owns it. */
+struct bio *bf_tag_take_bio(struct bf_request *rq)
+{
+	struct bio *bio = rq->bio;
+
+	lockdep_assert_held(&rq->queue->lock);
+	bf_unmark_bio(bio, &rq->mark);
+	rq->bio = NULL;
+	return bio;
+}
+
+static void describe(const struct bf_request *rq, struct bfuse_request *desc, u8 kind)
+{
+	*desc = (struct bfuse_request){
+		.kind = kind,
+		.op = rq->op,
+		.tag = rq->tag,
+		.sector = rq->sector,
+		.length = rq->length,
+		.attachment = rq->att->id,
+		.time = rq->mark.origin.time,
+		.pid = rq->mark.origin.pid,
+		.tgid = rq->mark.origin.tgid,
+		.cpu = rq->mark.origin.cpu,
+	};
+}
+
+static void send(struct bf_request *rq, struct bf_lane *lane, bool with_data, bool redelivered)
+{
+	struct bfuse_request desc;
+
+	describe(rq, &desc, BFUSE_REQUEST);
+	desc.ioprio = rq->bio->bi_ioprio;
+	desc.flags = bf_bio_flags(rq->bio);
+	desc.cgroup = bf_bio_cgroup(rq->bio);
+	if (with_data)
+		desc.flags |= BFUSE_RQ_PAYLOAD;
+	if (redelivered)
+		desc.flags |= BFUSE_RQ_REDELIVERED;
+	rq->state = BF_TAG_SENT;
+	rq->sent = jiffies;
+	lane->nr_sent++;
+	publish(rq->queue, &desc);
+}
+
+static void count_delivery(const struct bf_request *rq, bool redelivered)
+{
+	bf_count(rq->att, delivered);
+	bf_count(rq->att, ops[rq->op]);
+	if (rq->op == BFUSE_OP_READ)
+		bf_count_many(rq->att, bytes_read, rq->length);
+	else if (bf_op_sends_data(rq->op))
+		bf_count_many(rq->att, bytes_written, rq->length);
+	if (redelivered)
+		bf_count(rq->att, redelivered);
+}
+
+static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, const struct bf_origin *origin)
+{
+	rq->bio = bio;
+	rq->att = lane->att;
+	rq->iter = bio->bi_iter;
+	rq->sector = bf_bio_sector(bio, lane->att);
+	rq->length = bio->bi_iter.bi_size;
+	rq->op = bf_bio_op(bio);
+	rq->notify = false;
+	rq->abandoned = false;
+	rq->stored = 0;
+	rq->tag += 1ull << 32;
+	rq->mark.origin = *origin;
+	bf_mark_bio(bio, &rq->mark, bf_request_endio);
+	lane->nr_tags++;
+}
+
+/*
+ * Gives @bio the free tag @rq and sends it. Drops and retakes the lock to copy data; if the attachment was taken away
+ * meanwhile, false: the caller settles the request.
+ */
+static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, const struct bf_origin *origin,
+			   bool redelivered, unsigned long *flags)
+{
+	struct bf_queue *q = rq->queue;
+	bool with_data = bf_op_sends_data(bf_bio_op(bio)) && (lane->att->interest.payload & (1u << bf_bio_op(bio)));
+
+	bind(rq, lane, bio, origin);
+	if (with_data) {
+		rq->state = BF_TAG_BUSY;
+		q->reserved++;
+		spin_unlock_irqrestore(&q->lock, *flags);
+		bf_copy_from_bio(bio, rq->iter, bf_slot(rq), 0, min(rq->length, q->filter->slot_size));
+		spin_lock_irqsave(&q->lock, *flags);
+		q->reserved--;
+		if (rq->abandoned)
+			return false;
+	}
+	count_delivery(rq, redelivered);
+	send(rq, lane, with_data, redelivered);
+	return true;
+}
+
+/* Under the lock. */
+void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
+{
+	if (!bf_bio_is_marked(bio))
+		bf_mark_waiting(bio, origin);
+	if (!lane->nr_waiting++) {
+		lane->since = jiffies;
+		list_add_tail(&lane->hungry, &q->hungry);
+	}
+	bio_list_add(&lane->waiting, bio);
+}
+
+enum admission { SEND, WAIT, FAIL, PASS_BY };
+
+static enum admission by_policy(const struct bf_attachment *att)
+{
+	if (att->interest.policy == BFUSE_POLICY_HOLD)
+		return WAIT;
+	return att->interest.policy == BFUSE_POLICY_ERROR ? FAIL : PASS_BY;
+}
+
+static enum admission admission(const struct bf_attachment *att)
+{
+	switch (att->state) {
+	case BFUSE_STATE_LIVE:
+		return SEND;
+	case BFUSE_STATE_LEAVING:
+		return PASS_BY;
+	default:
+		return by_policy(att);
+	}
+}
+
+static bool is_known(const struct bf_filter *f, u8 op)
+{
+	return f->known_ops & (1u << op);
+}
+
+/*
+ * Presents @bio to one attachment. Process context, under RCU, does not sleep.
+ *
+ * When every tag is STALE, nothing that the kernel could wait for will free one: the policy decides at once.
+ */
+enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
+{
+	struct bf_filter *f = att->filter;
+	struct bf_queue *q = &f->queues[origin->cpu % f->nr_queues];
+	struct bf_lane *lane = &att->lanes[q - f->queues];
+	struct bf_request *rq = NULL;
+	bool sent = true;
+	enum admission way;
+	unsigned long flags;
+
+	if (!is_known(f, bf_bio_op(bio))) {
+		bf_count(att, taken);
+		bf_count(att, refused);
+		bf_fail(bio, BLK_STS_NOTSUPP);
+		return BF_TAKEN;
+	}
+
+	spin_lock_irqsave(&q->lock, flags);
+	way = admission(att);
+	if (way == SEND && q->nr_stale == f->depth)
+		way = by_policy(att);
+	if (way == SEND && !att->adopting && !lane->nr_waiting)
+		rq = tag_get(q);
+	if (rq)
+		sent = deliver(rq, lane, bio, origin, false, &flags);
+	else if (way == SEND || way == WAIT)
+		bf_lane_wait(lane, q, bio, origin);
+	spin_unlock_irqrestore(&q->lock, flags);
+
+	if (way == PASS_BY) {
+		bf_count(att, bypassed);
+		bf_count(att, passed_by_policy);
+		return BF_BYPASS;
+	}
+	bf_count(att, taken);
+	if (way == FAIL) {
+		bf_count(att, failed_by_policy);
+		bf_fail(bio, BLK_STS_IOERR);
+	} else if (!sent) {
+		bf_settle_tag(rq);
+	} else if (rq) {
+		bf_queue_wake(q);
+	}
+	return BF_TAKEN;
+}
+
+static void post_done(struct bf_request *rq)
+{
+	struct bf_queue *q = rq->queue;
+	struct bfuse_request desc;
+
+	describe(rq, &desc, BFUSE_DONE);
+	desc.status = blk_status_to_errno(rq->status);
+	desc.time = ktime_get_ns();
+	desc.cpu = raw_smp_processor_id();
+	bf_count(rq->att, notified);
+	if (rq->state == BF_TAG_BUSY) {
+		desc.flags = BFUSE_RQ_PAYLOAD;
+		rq->state = BF_TAG_READ;
+		rq->done_index = q->request_tail;
+		list_add_tail(&rq->node, &q->read);
+	} else {
+		bf_tag_free(rq);
+	}
+	publish(q, &desc);
+}
+
+/* Under the lock: the bio is gone; tell the filter if it asked for that, and free the tag. */
+static void finish(struct bf_request *rq)
+{
+	struct bf_queue *q = rq->queue;
+
+	if (!rq->notify || q->filter->dead) {
+		bf_tag_free(rq);
+	} else if (room(q)) {
+		post_done(rq);
+	} else {
+		if (rq->state != BF_TAG_BUSY)
+			rq->state = BF_TAG_DONE;
+		list_add_tail(&rq->node, &q->done);
+	}
+}
+
+static void post_pending(struct bf_queue *q)
+{
+	struct bf_request *rq;
+	struct bf_event *ev;
+
+	while (!list_empty(&q->done) && room(q)) {
+		rq = list_first_entry(&q->done, struct bf_request, node);
+		list_del(&rq->node);
+		post_done(rq);
+	}
+	while (!list_empty(&q->events) && room(q)) {
+		ev = list_first_entry(&q->events, struct bf_event, node);
+		list_del(&ev->node);
+		publish(q, &(struct bfuse_request){
+			.kind = BFUSE_EVENT, .op = ev->op, .attachment = ev->attachment, .status = ev->status });
+		kfree(ev);
+	}
+}
+
+/* Lanes take turns. One whose attachment can't be served now keeps its bios. */
+static struct bf_lane *next_lane(struct bf_queue *q)
+{
+	struct bf_lane *lane;
+
+	list_for_each_entry(lane, &q->hungry, hungry) {
+		if (lane->att->state != BFUSE_STATE_LIVE || lane->att->adopting)
+			continue;
+		list_move_tail(&lane->hungry, &q->hungry);
+		return lane;
+	}
+	return NULL;
+}
+
+static struct bio *lane_pop(struct bf_lane *lane, struct bf_origin *origin, bool *redelivered)
+{
+	struct bio *bio = bio_list_pop(&lane->waiting);
+
+	bf_unmark_waiting(bio, origin);
+	*redelivered = lane->nr_redeliver;
+	if (lane->nr_redeliver)
+		lane->nr_redeliver--;
+	lane->since = jiffies;
+	if (!--lane->nr_waiting)
+		list_del_init(&lane->hungry);
+	return bio;
+}
+
+/* Sends what waits, as far as tags and room go. Process context; in interrupts only for filters without payload. */
+void bf_queue_pump(struct bf_queue *q)
+{
+	struct bf_request *rq;
+	struct bf_lane *lane;
+	struct bf_origin origin;
+	struct bio *bio;
+	bool redelivered;
+	unsigned long flags;
+	u32 before;
+
+	spin_lock_irqsave(&q->lock, flags);
+	before = q->request_tail;
+	if (!q->filter->dead)
+		post_pending(q);
+	while (!q->filter->dead && (lane = next_lane(q)) && (rq = tag_get(q))) {
+		bio = lane_pop(lane, &origin, &redelivered);
+		if (!deliver(rq, lane, bio, &origin, redelivered, &flags)) {
+			spin_unlock_irqrestore(&q->lock, flags);
+			bf_settle_tag(rq);
+			spin_lock_irqsave(&q->lock, flags);
+		}
+	}
+	before = q->request_tail - before;
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (before)
+		bf_queue_wake(q);
+}
+
+/* Any context. Payload is copied by a worker, not in an interrupt. */
+static void pump_later(struct bf_queue *q)
+{
+	if (q->filter->slot_size)
+		queue_work(bf_wq, &q->work);
+	else
+		bf_queue_pump(q);
+}
+
+/* @bio, which was @rq's, is done and unmarked: it gets what it came with. RCU keeps the queue when the tag no longer does. */
+static void end_request(struct bf_request *rq, struct bio *bio)
+{
+	struct bf_queue *q = rq->queue;
+	bool notify = rq->notify, hungry;
+	unsigned long flags;
+
+	rcu_read_lock();
+	spin_lock_irqsave(&q->lock, flags);
+	finish(rq);
+	hungry = !list_empty(&q->hungry);
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (hungry)
+		pump_later(q);
+	else if (notify)
+		bf_queue_wake(q);
+	rcu_read_unlock();
+
+	if (bio->bi_end_io)
+		bio->bi_end_io(bio);
+}
+
+static bool wants_data_read(const struct bf_request *rq)
+{
+	return rq->notify && !rq->status && rq->op == BFUSE_OP_READ &&
+	       (rq->att->interest.payload & (1u << BFUSE_OP_READ)) && !rq->queue->filter->dead;
+}
+
+/* The bio of a passed request has completed and is unmarked. Any context; data are copied in a worker. */
+void bf_tag_finish(struct bf_request *rq)
+{
+	struct bf_queue *q = rq->queue;
+	unsigned long flags;
+
+	if (!wants_data_read(rq)) {
+		end_request(rq, rq->bio);
+		return;
+	}
+	spin_lock_irqsave(&q->lock, flags);
+	rq->state = BF_TAG_BUSY;
+	list_add_tail(&rq->node, &q->copies);
+	queue_work(bf_wq, &q->work);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+static struct bf_request *next_copy(struct bf_queue *q)
+{
+	struct bf_request *rq;
+
+	spin_lock_irq(&q->lock);
+	rq = list_first_entry_or_null(&q->copies, struct bf_request, node);
+	if (rq)
+		list_del(&rq->node);
+	spin_unlock_irq(&q->lock);
+	return rq;
+}
+
+void bf_queue_work(struct work_struct *work)
+{
+	struct bf_queue *q = container_of(work, struct bf_queue, work);
+	struct bf_request *rq;
+
+	while ((rq = next_copy(q))) {
+		bf_copy_from_bio(rq->bio, rq->iter, bf_slot(rq), 0, min(rq->length, q->filter->slot_size));
+		end_request(rq, rq->bio);
+	}
+	bf_queue_pump(q);
+}
+
+/* Takes over @ev. */
+void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
+{
+	struct bf_queue *q = &f->queues[0];
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	list_add_tail(&ev->node, &q->events);
+	spin_unlock_irqrestore(&q->lock, flags);
+	bf_queue_pump(q);
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way of a bio: it is marked, presented to one attachment after the other, forwarded, completed.
+ *
+ * Why a bio completes exactly once: at each moment it has one owner, who passes it on or completes it.
+ *
+ *	hook --> lane->waiting --> tag (BUSY, SENT) --verdict--> below (DOWN) --bf_request_endio--> what it came with
+ *	              |                 |      |
+ *	              |                 |      +---COMPLETE----> bio_endio
+ *	              +--bf_settle------+  (policy: on below, fail, or wait again)
+ *
+ * The moves are made under queue->lock, so a verdict, a deadline and a death that meet find one winner.
+ *
+ * Why it is not presented twice: while the bio is below an attachment it is marked, and the hook lets a bio pass whose
+ * topmost mark is for the disk that it goes to. That covers the remainder of a split, which re-enters
+ * submit_bio_noacct() on kernels up to 6.12, and what dm, md or multipath resubmit to themselves. A driver that remaps
+ * the bio in place (md raid0, linear) sends it to another disk, where it is filtered afresh and gets a second mark.
+ */
+#include <linux/mempool.h>
+#include <linux/ktime.h>
+
+#include "blkfilter.h"
+
+#define MIN_LOOSE_MARKS	64
+
+/*
+ * A mark without a tag, for a bio that waits for one (it keeps its origin) or goes down unseen because of a policy. The
+ * former is worth an attempt only; the latter must not fail.
+ */
+static struct kmem_cache *mark_cache;
+static mempool_t mark_pool;
+static atomic_t nr_loose = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(loose_wait);
+
+/* Bios to be submitted whose disk has no attachments left, so no bf_device to do it. */
+static DEFINE_SPINLOCK(stray_lock);
+static struct bio_list stray_bios = BIO_EMPTY_LIST;
+static void submit_strays(struct work_struct *work);
+static DECLARE_WORK(stray_work, submit_strays);
+
+void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io)
+{
+	mark->end_io = bio->bi_end_io;
+	mark->private = bio->bi_private;
+	mark->disk = bio->bi_bdev->bd_disk;
+	bio->bi_end_io = end_io;
+	bio->bi_private = mark;
+	/*
+	 * A stacked driver's poll_bio() (dm) keeps its own list in bi_private of a polled bio while it resubmits the rest
+	 * of it. Polling such a bio falls back to interrupts, as it does on a queue that can't poll.
+	 */
+	if ((bio->bi_opf & REQ_POLLED) && mark->disk->fops->poll_bio)
+		bio_clear_polled(bio);
+}
+
+void bf_unmark_bio(struct bio *bio, struct bf_mark *mark)
+{
+	bio->bi_end_io = mark->end_io;
+	bio->bi_private = mark->private;
+}
+
+static void free_loose(struct bf_mark *mark)
+{
+	mempool_free(mark, &mark_pool);
+	if (atomic_dec_and_test(&nr_loose))
+		wake_up_all(&loose_wait);
+}
+
+static void loose_endio(struct bio *bio)
+{
+	struct bf_mark *mark = bio->bi_private;
+
+	bf_unmark_bio(bio, mark);
+	free_loose(mark);
+	if (bio->bi_end_io)
+		bio->bi_end_io(bio);
+}
+
+static bool mark_loose(struct bio *bio, const struct bf_origin *origin, gfp_t gfp)
+{
+	struct bf_mark *mark = mempool_alloc(&mark_pool, gfp);
+
+	if (!mark)
+		return false;
+	atomic_inc(&nr_loose);
+	mark->origin = *origin;
+	bf_mark_bio(bio, mark, loose_endio);
+	return true;
+}
+
+/* Any context. A bio that waits without a mark, for lack of memory, only loses its origin. */
+bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin)
+{
+	return mark_loose(bio, origin, GFP_NOWAIT | __GFP_NOWARN);
+}
+
+void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)
+{
+	struct bf_mark *mark = bio->bi_private;
+
+	if (!bf_bio_is_marked(bio)) {
+		*origin = (struct bf_origin){ .time = ktime_get_ns(), .cpu = raw_smp_processor_id() };
+		return;
+	}
+	*origin = mark->origin;
+	if (bio->bi_end_io == loose_endio) {
+		bf_unmark_bio(bio, mark);
+		free_loose(mark);
+	}
+}
+
+/* In the hook, for each bio to a filtered disk. */
+bool bf_bio_is_marked(const struct bio *bio)
+{
+	const struct bf_mark *mark = bio->bi_private;
+
+	return (bio->bi_end_io == bf_request_endio || bio->bi_end_io == loose_endio) &&
+	       mark->disk == bio->bi_bdev->bd_disk;
+}
+
+/*
+ * Offers @bio to the attachments of its disk ranked below @below, from the top. True: one of them has it (or has failed
+ * it). False: nobody wants it. Does not sleep; process context, because payload may be copied.
+ */
+bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin)
+{
+	struct bf_attachment *att;
+	struct bf_device *dev;
+	bool taken = false;
+
+	rcu_read_lock();
+	dev = bf_device_find(bio->bi_bdev->bd_disk);
+	while (dev && !taken && (att = bf_chain_next(dev, bio, below, origin->tgid))) {
+		below = att->rank;
+		taken = bf_queue_offer(att, bio, origin) == BF_TAKEN;
+	}
+	rcu_read_unlock();
+	return taken;
+}
+
+/* Any context. @bio carries a mark for its disk, so the hook lets it pass. */
+void bf_submit_marked(struct bio *bio)
+{
+	struct bf_device *dev;
+	unsigned long flags;
+
+	rcu_read_lock();
+	dev = bf_device_find(bio->bi_bdev->bd_disk);
+	if (dev) {
+		bf_device_submit(dev, bio);
+	} else {
+		spin_lock_irqsave(&stray_lock, flags);
+		bio_list_add(&stray_bios, bio);
+		spin_unlock_irqrestore(&stray_lock, flags);
+		queue_work(bf_wq, &stray_work);
+	}
+	rcu_read_unlock();
+}
+
+static void submit_strays(struct work_struct *work)
+{
+	static const struct bf_origin nobody;
+	struct bio_list bios;
+	struct bio *bio;
+
+	spin_lock_irq(&stray_lock);
+	bios = stray_bios;
+	bio_list_init(&stray_bios);
+	spin_unlock_irq(&stray_lock);
+
+	while ((bio = bio_list_pop(&bios))) {
+		if (!bf_bio_is_marked(bio))
+			mark_loose(bio, &nobody, GFP_NOIO);
+		submit_bio_noacct(bio);
+	}
+}
+
+/* The hook stole @bio for attachments that have gone meanwhile. Must not sleep: it stands in for submit_bio_noacct(). */
+static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
+{
+	unsigned long flags;
+
+	if (mark_loose(bio, origin, GFP_NOWAIT | __GFP_NOWARN)) {
+		bf_submit_marked(bio);
+		return;
+	}
+	spin_lock_irqsave(&stray_lock, flags);
+	bio_list_add(&stray_bios, bio);
+	spin_unlock_irqrestore(&stray_lock, flags);
+	queue_work(bf_wq, &stray_work);
+}
+
+/* Runs in place of submit_bio_noacct(), in the submitter's context. Does not sleep, so unloading can wait for it. */
+void bf_intercept(struct bio *bio)
+{
+	struct bf_origin origin = {
+		.time = ktime_get_ns(),
+		.pid = current->pid,
+		.tgid = current->tgid,
+		.cpu = raw_smp_processor_id(),
+	};
+
+	if (!bf_present(bio, BF_RANK_TOP, &origin))
+		submit_unseen(bio, &origin);
+}
+
+/* @bio is unmarked by us and goes on below @att without having been seen by it. Process context. */
+void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
+{
+	if (bf_present(bio, att->rank, origin))
+		return;
+	mark_loose(bio, origin, GFP_NOIO);
+	bf_submit_marked(bio);
+}
+
+/*
+ * After BFUSE_PASS, @rq in BF_TAG_DOWN: neither @rq nor what it points to may be touched once the bio is under way, except
+ * the device, which lives as long as the caller's reference or grace period.
+ *
+ * A filter's thread submits by itself (@may_inline) only to hardware. Below a stacked device may lie one that the same
+ * thread serves: waiting there for a free tag, it would wait for itself. Those get a worker.
+ */
+void bf_forward(struct bf_request *rq, bool may_inline)
+{
+	struct bf_device *dev = rq->att->dev;
+	struct bio *bio = rq->bio;
+
+	if (bf_present(bio, rq->att->rank, &rq->mark.origin))
+		return;
+	if (may_inline && dev->may_submit_inline)
+		submit_bio_noacct(bio);
+	else
+		bf_device_submit(dev, bio);
+}
+
+void bf_fail(struct bio *bio, blk_status_t status)
+{
+	bio->bi_status = status;
+	bio_endio(bio);
+}
+
+/* bi_end_io of a bio below an attachment. Any context, interrupts included. */
+void bf_request_endio(struct bio *bio)
+{
+	struct bf_request *rq = bio->bi_private;
+
+	rq->status = bio->bi_status;
+	bf_unmark_bio(bio, &rq->mark);
+	bf_tag_finish(rq);
+}
+
+/* No loose mark outlives the module: each is on a bio that the device will complete. */
+int bf_request_init(void)
+{
+	int err;
+
+	mark_cache = kmem_cache_create("blkfilter_mark", sizeof(struct bf_mark), 0, SLAB_HWCACHE_ALIGN, NULL);
+	if (!mark_cache)
+		return -ENOMEM;
+	err = mempool_init_slab_pool(&mark_pool, MIN_LOOSE_MARKS, mark_cache);
+	if (err)
+		kmem_cache_destroy(mark_cache);
+	return err;
+}
+
+void bf_request_exit(void)
+{
+	flush_work(&stray_work);
+	wait_event(loose_wait, !atomic_read(&nr_loose));
+	mempool_exit(&mark_pool);
+	kmem_cache_destroy(mark_cache);
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What becomes of requests whose filter does not answer: it died, it is late, or it was detached before it saw them.
+ *
+ *	death		each attachment by its policy: pass - it leaves; error - it stays as an orphan and fails what comes;
+ *			hold - it stays as an orphan, requests wait for a successor (bf_adopt) until hold_ms is over, then
+ *			the fallback decides.
+ *	deadline	the request follows the policy (hold: hold_ms later, the fallback). Its tag is STALE until the filter
+ *			answers. If nobody is waiting in the queue either, the attachment is STALLED: what comes follows the
+ *			policy at once, until the filter calls BFUSE_ENTER again.
+ *	detach		what the filter has not seen goes on below, as if it had never been attached.
+ *
+ * Context: workers and release(2); may sleep.
+ */
+#include "blkfilter.h"
+
+static u32 final_policy(const struct bf_attachment *att)
+{
+	return att->interest.policy == BFUSE_POLICY_HOLD ? att->interest.fallback : att->interest.policy;
+}
+
+static void follow_policy(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
+{
+	if (final_policy(att) == BFUSE_POLICY_PASS) {
+		bf_count(att, passed_by_policy);
+		bf_bypass(att, bio, origin);
+	} else {
+		bf_count(att, failed_by_policy);
+		bf_fail(bio, BLK_STS_IOERR);
+	}
+}
+
+static bool holds(const struct bf_attachment *att)
+{
+	return att->state == BFUSE_STATE_ORPHAN && att->interest.policy == BFUSE_POLICY_HOLD;
+}
+
+/* Back to the head of its lane, for the successor: unless the hold has just ended. */
+static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
+{
+	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bio *newer;
+	bool held;
+
+	spin_lock_irq(&q->lock);
+	held = holds(att);
+	if (held) {
+		newer = bio_list_get(&lane->waiting);
+		bf_lane_wait(lane, q, bio, origin);
+		lane->waiting.tail->bi_next = newer;
+		while (lane->waiting.tail->bi_next)
+			lane->waiting.tail = lane->waiting.tail->bi_next;
+		lane->nr_redeliver++;
+	}
+	spin_unlock_irq(&q->lock);
+	return held;
+}
+
+/* @bio, unmarked and out of its tag, had been taken by the filter. */
+static void settle_taken(struct bf_attachment *att, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
+{
+	if (!holds(att) || !wait_again(att, q, bio, origin))
+		follow_policy(att, bio, origin);
+}
+
+static void release_lane(struct bf_lane *lane)
+{
+	if (!--lane->nr_tags && lane->att->state == BFUSE_STATE_LEAVING)
+		queue_work(bf_wq, &lane->att->reap);
+}
+
+/* A tag that was abandoned while its owner kept it BUSY; that is the caller. */
+void bf_settle_tag(struct bf_request *rq)
+{
+	struct bf_origin origin = rq->mark.origin;
+	struct bf_queue *q = rq->queue;
+	struct bio *bio;
+
+	spin_lock_irq(&q->lock);
+	bio = bf_tag_take_bio(rq);
+	spin_unlock_irq(&q->lock);
+	settle_taken(rq->att, q, bio, &origin);
+	spin_lock_irq(&q->lock);
+	bf_tag_free(rq);
+	spin_unlock_irq(&q->lock);
+}
+
+/* The filter is dead: what is in tag @rq is settled. */
+static void settle_dead_tag(struct bf_attachment *att, struct bf_request *rq)
+{
+	struct bf_queue *q = rq->queue;
+	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	bool sent = false;
+
+	spin_lock_irq(&q->lock);
+	if (rq->att == att) {
+		switch (rq->state) {
+		case BF_TAG_SENT:
+			sent = true;
+			lane->nr_sent--;
+			rq->state = BF_TAG_BUSY;
+			break;
+		case BF_TAG_DONE:
+		case BF_TAG_READ:
+			list_del(&rq->node);
+			bf_tag_free(rq);
+			break;
+		case BF_TAG_BUSY:
+			rq->abandoned = true;
+			break;
+		}
+	}
+	spin_unlock_irq(&q->lock);
+	if (sent)
+		bf_settle_tag(rq);
+}
+
+static struct bio *pop_waiting(struct bf_lane *lane, struct bf_queue *q, struct bf_origin *origin)
+{
+	struct bio *bio;
+
+	spin_lock_irq(&q->lock);
+	bio = bio_list_pop(&lane->waiting);
+	if (bio) {
+		if (!--lane->nr_waiting)
+			list_del_init(&lane->hungry);
+		lane->nr_tags++;	/* keeps the attachment while the caller settles it */
+		lane->nr_redeliver -= !!lane->nr_redeliver;
+		bf_unmark_waiting(bio, origin);
+	}
+	spin_unlock_irq(&q->lock);
+	return bio;
+}
+
+static void settle_waiting(struct bf_attachment *att, struct bf_queue *q)
+{
+	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_origin origin;
+	struct bio *bio;
+
+	while ((bio = pop_waiting(lane, q, &origin))) {
+		if (att->state == BFUSE_STATE_LEAVING && !q->filter->dead)
+			bf_bypass(att, bio, &origin);
+		else
+			follow_policy(att, bio, &origin);
+		spin_lock_irq(&q->lock);
+		release_lane(lane);
+		spin_unlock_irq(&q->lock);
+	}
+}
+
+/*
+ * The state of @att has been set, so nothing is added to what is found here (but for bios that wait under hold). The
+ * caller holds a reference. @dead: also what the filter has.
+ */
+void bf_settle_lanes(struct bf_attachment *att, bool dead)
+{
+	struct bf_filter *f = att->filter;
+	u32 i, tag;
+
+	for (i = 0; i < f->nr_queues; i++) {
+		struct bf_queue *q = &f->queues[i];
+
+		for (tag = 0; dead && tag < f->depth; tag++)
+			settle_dead_tag(att, &q->requests[tag]);
+		if (!holds(att))
+			settle_waiting(att, q);
+	}
+}
+
+void bf_settle_hold_expired(struct work_struct *work)
+{
+	struct bf_attachment *att = container_of(to_delayed_work(work), struct bf_attachment, hold);
+	unsigned int noio = bf_lock();
+	bool over = holds(att) && !att->adopting;
+
+	if (over) {
+		pr_warn("%pg: no successor for \"%s\" at altitude %u: its requests %s\n", att->bdev, att->filter->name,
+			att->filter->altitude, final_policy(att) == BFUSE_POLICY_PASS ? "pass" : "fail");
+		if (final_policy(att) == BFUSE_POLICY_PASS) {
+			bf_attachment_leave(att, 0);
+			over = false;
+		} else {
+			att->interest.policy = BFUSE_POLICY_ERROR;
+		}
+	}
+	bf_unlock(noio);
+	if (over)
+		bf_settle_lanes(att, false);
+}
+
+static unsigned long limit(const struct bf_attachment *att)
+{
+	u32 ms = att->interest.deadline_ms;
+
+	if (att->interest.policy == BFUSE_POLICY_HOLD)
+		ms += att->interest.hold_ms;
+	return msecs_to_jiffies(ms);
+}
+
+/* True: the request in @rq was late and has been settled. The tag stays the filter's, but counts no longer. */
+static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
+{
+	struct bf_queue *q = rq->queue;
+	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_origin origin;
+	struct bio *bio = NULL;
+
+	spin_lock_irq(&q->lock);
+	if (rq->state == BF_TAG_SENT && rq->att == att && time_after(jiffies, rq->sent + limit(att))) {
+		origin = rq->mark.origin;
+		bio = bf_tag_take_bio(rq);
+		rq->state = BF_TAG_STALE;
+		q->nr_stale++;
+		lane->nr_sent--;
+	}
+	spin_unlock_irq(&q->lock);
+	if (!bio)
+		return false;
+
+	bf_count(att, timeouts);
+	follow_policy(att, bio, &origin);
+	spin_lock_irq(&q->lock);
+	release_lane(lane);
+	spin_unlock_irq(&q->lock);
+	return true;
+}
+
+static void stall(struct bf_attachment *att)
+{
+	if (cmpxchg(&att->state, BFUSE_STATE_LIVE, BFUSE_STATE_STALLED) != BFUSE_STATE_LIVE)
+		return;
+	smp_store_release(&att->filter->stalled, true);
+	pr_warn("%pg: \"%s\" at altitude %u has not answered within %u ms and is passed over by its policy until it does\n",
+		att->bdev, att->filter->name, att->filter->altitude, att->interest.deadline_ms);
+}
+
+/* Nothing that the kernel could wait for will serve this lane. */
+static bool is_stuck(struct bf_attachment *att, struct bf_queue *q, struct bf_lane *lane)
+{
+	u32 used = bf_queue_ready(q);
+
+	return att->state == BFUSE_STATE_STALLED || used >= q->filter->entries || q->nr_stale == q->filter->depth;
+}
+
+static bool waits_too_long(struct bf_attachment *att, struct bf_queue *q)
+{
+	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	bool stuck;
+
+	spin_lock_irq(&q->lock);
+	stuck = lane->nr_waiting && is_stuck(att, q, lane) &&
+		(att->interest.policy != BFUSE_POLICY_HOLD || time_after(jiffies, lane->since + limit(att)));
+	if (att->state == BFUSE_STATE_LIVE && stuck)
+		stuck = time_after(jiffies, lane->since + limit(att));
+	spin_unlock_irq(&q->lock);
+	return stuck;
+}
+
+static void watch_attachment(struct bf_attachment *att)
+{
+	struct bf_filter *f = att->filter;
+	u32 i, tag;
+
+	for (i = 0; i < f->nr_queues; i++) {
+		struct bf_queue *q = &f->queues[i];
+		bool late = false;
+
+		for (tag = 0; tag < f->depth; tag++)
+			late |= expire_tag(att, &q->requests[tag]);
+		if (late && !atomic_read(&q->waiters))
+			stall(att);
+		if (waits_too_long(att, q))
+			settle_waiting(att, q);
+	}
+}
+
+/* Deadlines, with the coarseness of an eighth of the shortest. A filter without attachments has nothing to watch. */
+void bf_settle_watch(struct work_struct *work)
+{
+	struct bf_filter *f = container_of(to_delayed_work(work), struct bf_filter, watch);
+	unsigned long period = ULONG_MAX;
+	struct bf_attachment *att = NULL;
+
+	while ((att = bf_attachment_after(att))) {
+		if (att->filter != f)
+			continue;
+		period = min(period, limit(att) / 8);
+		watch_attachment(att);
+	}
+	if (period != ULONG_MAX && !f->dead)
+		queue_delayed_work(bf_wq, &f->watch, max(period, 1ul));
+}
+
+/*
+ * @heir stands in the chain in @dead's place, its bios waiting, and nobody sees @dead any more: a grace period has passed.
+ * What waits there comes in front. Returns how much that was.
+ */
+u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead)
+{
+	u32 i, adopted = 0;
+
+	for (i = 0; i < dead->filter->nr_queues; i++) {
+		struct bf_queue *from = &dead->filter->queues[i];
+		struct bf_queue *to = &heir->filter->queues[i % heir->filter->nr_queues];
+		struct bf_lane *old = &dead->lanes[i], *lane = &heir->lanes[to - heir->filter->queues];
+		struct bio_list bios;
+		u32 n, again;
+
+		spin_lock_irq(&from->lock);
+		bios = old->waiting;
+		n = old->nr_waiting;
+		again = old->nr_redeliver;
+		bio_list_init(&old->waiting);
+		old->nr_waiting = old->nr_redeliver = 0;
+		list_del_init(&old->hungry);
+		spin_unlock_irq(&from->lock);
+		if (!n)
+			continue;
+
+		spin_lock_irq(&to->lock);
+		bio_list_merge_head(&lane->waiting, &bios);
+		if (!lane->nr_waiting)
+			list_add_tail(&lane->hungry, &to->hungry);
+		lane->nr_waiting += n;
+		lane->nr_redeliver += again;
+		lane->since = jiffies;
+		spin_unlock_irq(&to->lock);
+		adopted += n;
+	}
+	return adopted;
+}

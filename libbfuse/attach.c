@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: LGPL-2.1 OR MIT
+/*
+ * Attachments: making, ending and remembering them.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* The caller holds bfuse->lock. */
+static int remember_locked(struct bfuse *bfuse, uint32_t attachment)
+{
+	uint32_t *more = realloc(bfuse->attachments, (bfuse->nr_attachments + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	bfuse->attachments = more;
+	more[bfuse->nr_attachments++] = attachment;
+	return 0;
+}
+
+int bfuse__remember(struct bfuse *bfuse, uint32_t attachment)
+{
+	int err;
+
+	pthread_mutex_lock(&bfuse->lock);
+	err = remember_locked(bfuse, attachment);
+	pthread_mutex_unlock(&bfuse->lock);
+	return err;
+}
+
+/* Returns how many are left. */
+unsigned int bfuse__forget(struct bfuse *bfuse, uint32_t attachment)
+{
+	unsigned int i, left;
+
+	pthread_mutex_lock(&bfuse->lock);
+	for (i = 0; i < bfuse->nr_attachments; i++) {
+		if (bfuse->attachments[i] == attachment) {
+			bfuse->attachments[i] = bfuse->attachments[--bfuse->nr_attachments];
+			break;
+		}
+	}
+	left = bfuse->nr_attachments;
+	pthread_mutex_unlock(&bfuse->lock);
+	return left;
+}
+
+void bfuse__detach_all(struct bfuse *bfuse)
+{
+	struct bfuse_detach detach = { .size = sizeof(detach) };
+	unsigned int i;
+	int err;
+
+	pthread_mutex_lock(&bfuse->lock);
+	for (i = 0; i < bfuse->nr_attachments; i++) {
+		detach.attachment = bfuse->attachments[i];
+		err = bfuse__ioctl(bfuse, BFUSE_DETACH, &detach);
+		if (err && err != -ENOENT)
+			bfuse__log(bfuse, LOG_WARNING, "attachment %u: can't detach: %s", detach.attachment, strerror(-err));
+	}
+	pthread_mutex_unlock(&bfuse->lock);
+}
+
+void bfuse__tell_attached(struct bfuse *bfuse, uint32_t attachment)
+{
+	struct bfuse_next next = { .attachment = attachment - 1 };
+
+	if (!bfuse->filter || !bfuse->filter->attached)
+		return;
+	if (bfuse_next_attachment(bfuse, &next) == 1 && next.attachment == attachment)
+		bfuse->filter->attached(&next, bfuse->user);
+}
+
+static bool ftrace_disabled(void)
+{
+	int fd = open("/proc/sys/kernel/ftrace_enabled", O_RDONLY | O_CLOEXEC);
+	char c = '1';
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &c, 1) != 1)
+		c = '1';
+	close(fd);
+	return c == '0';
+}
+
+/* Somebody else is at this altitude of this device: say who. */
+static int fail_altitude(struct bfuse *bfuse, int fd, const char *label, uint32_t altitude)
+{
+	struct bfuse_next next = { .attachment = 0 };
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	while (bfuse_next_attachment(bfuse, &next) == 1) {
+		if (next.altitude != altitude || makedev(next.major, next.minor) != st.st_rdev)
+			continue;
+		return bfuse__fail(bfuse, -EEXIST, BFUSE_EXIT_ALTITUDE,
+				   "%s: already filtered at altitude %u by \"%.*s\" (pid %u%s%s); "
+				   "choose another with --altitude",
+				   label, altitude, BFUSE_NAME_MAX, next.name, next.pid, next.state ? ", " : "",
+				   next.state ? bfuse_state_name(next.state) : "");
+	}
+	return bfuse__fail(bfuse, -EEXIST, BFUSE_EXIT_ALTITUDE,
+			   "%s: already filtered at altitude %u; choose another with --altitude", label, altitude);
+}
+
+static int fail_hook(struct bfuse *bfuse, const char *label)
+{
+	if (ftrace_disabled())
+		return bfuse__fail(bfuse, -EBUSY, BFUSE_EXIT_HOOK,
+				   "%s: can't intercept, ftrace is disabled; try: sysctl kernel.ftrace_enabled=1", label);
+	return bfuse__fail(bfuse, -EBUSY, BFUSE_EXIT_HOOK,
+			   "%s: another module or a live patch redirects submit_bio_noacct; remove it "
+			   "(see /sys/kernel/tracing/enabled_functions)",
+			   label);
+}
+
+static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, const char *label, int err)
+{
+	switch (err) {
+	case -EEXIST:
+		return fail_altitude(bfuse, attach->fd, label, bfuse->reg.altitude);
+	case -EBUSY:
+		return fail_hook(bfuse, label);
+	case -EOPNOTSUPP:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_UNFILTERABLE,
+				   "%s: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it",
+				   label);
+	case -ENOTBLK:
+	case -EBADF:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_NO_DEVICE, "%s: not a block device", label);
+	case -ENXIO:
+	case -ENODEV:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_NO_DEVICE, "%s: the device is gone", label);
+	case -EPERM:
+		if (attach->filter)
+			return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION,
+					   "%s: filter %u doesn't let others attach it; start it with --attachable", label,
+					   attach->filter);
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "%s: needs CAP_SYS_ADMIN; try as root", label);
+	case -ENOENT:
+	case -ESHUTDOWN:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_NOT_FOUND, "%s: there is no such filter (any more); see: bfuse list",
+				   label);
+	case -EINVAL:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_USAGE,
+				   "%s: the module refuses this interest, policy or deadline; "
+				   "see struct bfuse_interest in <blkfilter.h>",
+				   label);
+	default:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't attach: %s", label, strerror(-err));
+	}
+}
+
+/*
+ * Attaches this filter. The lock is held so that the thread of queue 0 can't see the end of the attachment before we
+ * have remembered its beginning.
+ */
+static int attach_own(struct bfuse *bfuse, struct bfuse_attach *attach)
+{
+	int err;
+
+	pthread_mutex_lock(&bfuse->lock);
+	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
+	if (!err)
+		err = remember_locked(bfuse, attach->attachment);
+	pthread_mutex_unlock(&bfuse->lock);
+	if (err == -ENOMEM && attach->attachment)
+		bfuse_detach(bfuse, attach->attachment, 0);
+	return err;
+}
+
+int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
+		    uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .size = sizeof(attach), .fd = fd };
+	int err;
+
+	if (interest)
+		attach.interest = *interest;
+	else
+		attach.flags = BFUSE_ATTACH_DEFAULTS;
+	err = attach_own(bfuse, &attach);
+	if (err)
+		return fail_attach(bfuse, &attach, label, err);
+	if (attach.adopted)
+		bfuse__log(bfuse, LOG_NOTICE, "%s: took over %llu requests of a predecessor", label,
+			   (unsigned long long)attach.adopted);
+	if (attachment)
+		*attachment = attach.attachment;
+	bfuse__tell_attached(bfuse, attach.attachment);
+	return 0;
+}
+
+/* O_NONBLOCK: a drive without a medium must not make us wait. Never for writing: nothing may react to our close. */
+static int open_device(struct bfuse *bfuse, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0) {
+		int err = -errno;
+		bool denied = err == -EACCES || err == -EPERM;
+
+		return bfuse__fail(bfuse, err, denied ? BFUSE_EXIT_PERMISSION : BFUSE_EXIT_NO_DEVICE, "%s: %s; %s", path,
+				   strerror(-err), denied ? "try as root" : "see: lsblk");
+	}
+	if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode))
+		return fd;
+	close(fd);
+	return bfuse__fail(bfuse, -ENOTBLK, BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", path);
+}
+
+int bfuse_attach(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
+{
+	int fd = open_device(bfuse, path);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = bfuse_attach_fd(bfuse, fd, path, interest, attachment);
+	close(fd);
+	return err;
+}
+
+/* For the message when its altitude is taken. */
+static uint32_t altitude_of(struct bfuse *bfuse, uint32_t filter)
+{
+	struct bfuse_next_filter next = { .filter = filter - 1 };
+
+	return bfuse_next_filter(bfuse, &next) == 1 && next.filter == filter ? next.altitude : 0;
+}
+
+int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .size = sizeof(attach), .filter = filter, .flags = BFUSE_ATTACH_DEFAULTS };
+	int err;
+
+	attach.fd = open_device(bfuse, path);
+	if (attach.fd < 0)
+		return attach.fd;
+	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, &attach);
+	if (err == -EEXIST)
+		err = fail_altitude(bfuse, attach.fd, path, altitude_of(bfuse, filter));
+	else if (err)
+		err = fail_attach(bfuse, &attach, path, err);
+	else if (attachment)
+		*attachment = attach.attachment;
+	close(attach.fd);
+	return err;
+}
+
+int bfuse_detach(struct bfuse *bfuse, uint32_t attachment, uint32_t flags)
+{
+	struct bfuse_detach detach = { .size = sizeof(detach), .attachment = attachment, .flags = flags };
+	int err = bfuse__ioctl(bfuse, BFUSE_DETACH, &detach);
+
+	switch (err) {
+	case 0:
+		return 0;
+	case -ENOENT:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_NOT_FOUND, "attachment %u: there is none; see: bfuse list",
+				   attachment);
+	case -EPERM:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "attachment %u: needs CAP_SYS_ADMIN; try as root",
+				   attachment);
+	case -EINTR:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER,
+				   "attachment %u: interrupted while its last requests were answered; it ends nonetheless",
+				   attachment);
+	default:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "attachment %u: can't detach: %s", attachment,
+				   strerror(-err));
+	}
+}

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR MIT */
+/*
+ * libbfuse: write filters for live block devices.
+ *
+ * Three ways to use it, each built on the one before:
+ *
+ *	queues		bfuse_queue_*(): entries of the rings, for programs that own their event loop
+ *	callbacks	struct bfuse_filter and bfuse_run(): one thread per queue calls you for each request
+ *	programs	bfuse_main(): a callback filter with a command line around it
+ *
+ * Conventions
+ *	- Functions that can fail return 0 (or a count) or a negative errno; bfuse_error() then has one line for people.
+ *	- The library never prints (except bfuse_main()), has no global state, and opens everything with O_CLOEXEC.
+ *	- Threads: functions that take a struct bfuse are to be called by one thread at a time per handle, unless their
+ *	  description says otherwise. For queues and requests see there.
+ *	- <blkfilter.h> describes what the two sides exchange; the library adds no words of its own for that.
+ */
+#ifndef BFUSE_H
+#define BFUSE_H
+
+#include <blkfilter.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bfuse;
+struct bfuse_queue;
+
+/**
+ * enum bfuse_exit - exit statuses of all programs of the project.
+ */
+enum bfuse_exit {
+	BFUSE_EXIT_OK		= 0,
+	BFUSE_EXIT_OTHER	= 1,	/* anything that has no number below */
+	BFUSE_EXIT_USAGE	= 2,	/* bad command line or parameter */
+	BFUSE_EXIT_NO_MODULE	= 3,	/* there is no /dev/blkfilter: modprobe blkfilter */
+	BFUSE_EXIT_PERMISSION	= 4,	/* needs root (CAP_SYS_ADMIN) */
+	BFUSE_EXIT_NO_DEVICE	= 5,	/* no such device, or not a block device */
+	BFUSE_EXIT_ALTITUDE	= 6,	/* the device is filtered at this altitude already */
+	BFUSE_EXIT_ABI		= 7,	/* module and library don't fit, or the module lacks a feature */
+	BFUSE_EXIT_UNFILTERABLE	= 8,	/* the device's driver bypasses bios */
+	BFUSE_EXIT_NOT_FOUND	= 9,	/* no such attachment or filter */
+	BFUSE_EXIT_HOOK		= 10,	/* the hook is taken by another module, or kernel.ftrace_enabled is 0 */
+};
+
+/*
+ * Handle
+ */
+
+/**
+ * bfuse_log_fn - receives what the library has to say; may be called by any thread, also by several at a time.
+ * @user: as given to bfuse_set_log().
+ * @level: LOG_ERR to LOG_DEBUG of syslog(3).
+ * @line: without newline; valid during the call.
+ */
+typedef void (*bfuse_log_fn)(void *user, int level, const char *line);
+
+/**
+ * bfuse_new - make a handle.
+ *
+ * Returns it, to be ended with bfuse_free(), or NULL if there is no memory. Any thread.
+ */
+struct bfuse *bfuse_new(void);
+
+/**
+ * bfuse_set_log - where messages go; before bfuse_open(). Without it they are dropped.
+ * @log: NULL for nowhere.
+ */
+void bfuse_set_log(struct bfuse *bfuse, bfuse_log_fn log, void *user);
+
+/**
+ * bfuse_open - open /dev/blkfilter and see whether its ABI is ours.
+ *
+ * Returns 0, -ENOENT: the module is not loaded, -EACCES or -EPERM: not allowed, -EPROTO: other ABI.
+ */
+int bfuse_open(struct bfuse *bfuse);
+
+/**
+ * bfuse_register - become a filter, and map the queues.
+ * @reg: in: all but size and abi, which the library sets; features that follow from the other fields are added;
+ *	nr_queues 0 stands for one per online CPU and depth 0 for 128; out: as the ABI says.
+ *
+ * Returns 0 or a negative errno of BFUSE_REGISTER or mmap(2).
+ */
+int bfuse_register(struct bfuse *bfuse, struct bfuse_register *reg);
+
+/**
+ * bfuse_attach - filter a device.
+ * @path: a block device node; opened only for the duration of the call, and never for writing.
+ * @interest: what to see; NULL for the defaults of bfuse_register().
+ * @attachment: out: id; may be NULL.
+ *
+ * Requests arrive from now on, so serve the queues soon. Any thread may call it, also from a callback.
+ *
+ * Returns 0 or a negative errno: of open(2), -ENOTBLK, or as described at struct bfuse_attach.
+ */
+int bfuse_attach(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment);
+
+/**
+ * bfuse_attach_fd - the same for a device that is open already.
+ * @fd: the caller's; not needed after the call.
+ * @label: how messages call the device.
+ */
+int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
+		    uint32_t *attachment);
+
+/**
+ * bfuse_attach_other - put somebody else's filter on a device.
+ * @filter: its id, see bfuse_next_filter(); it must be BFUSE_FILTER_ATTACHABLE.
+ *
+ * Needs no bfuse_register(). Returns 0 or a negative errno as bfuse_attach(); -EPERM: the filter is not attachable.
+ */
+int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment);
+
+/**
+ * bfuse_detach - end an attachment, one's own or anybody's.
+ * @flags: BFUSE_DETACH_*; BFUSE_DETACH_WAIT not from a thread that serves a queue of it.
+ *
+ * Any thread may call it. Returns 0, -ENOENT: no such attachment, -EINTR: while waiting; the detach goes on.
+ */
+int bfuse_detach(struct bfuse *bfuse, uint32_t attachment, uint32_t flags);
+
+/**
+ * bfuse_fd - file descriptor for poll(2): readable while any queue has entries. Owned by the handle.
+ */
+int bfuse_fd(const struct bfuse *bfuse);
+
+/**
+ * bfuse_free - detach what this handle attached, unmap, close and free. NULL is fine.
+ *
+ * Requests that are still unanswered follow their policy. No other thread may use the handle or its queues any more.
+ */
+void bfuse_free(struct bfuse *bfuse);
+
+/**
+ * bfuse_error - the last failure in one line that names the thing and the remedy; "" if there was none.
+ *
+ * Valid until the next failure on this handle.
+ */
+const char *bfuse_error(const struct bfuse *bfuse);
+
+/**
+ * bfuse_exit_status - what a program that can't go on after the last failure should exit with: enum bfuse_exit.
+ */
+int bfuse_exit_status(const struct bfuse *bfuse);
+
+/**
+ * bfuse_harden - make the process fit to serve the disk that it may itself be swapped to or started from.
+ *
+ * Locks all memory, sets PR_SET_IO_FLUSHER, and keeps the OOM killer away. What is not permitted is logged as a warning
+ * and left out. bfuse_main() calls it.
+ */
+void bfuse_harden(struct bfuse *bfuse);
+
+/*
+ * Enumeration. None of these needs bfuse_register().
+ */
+
+/**
+ * bfuse_get_info - what the module can do. Needs no privilege.
+ *
+ * Returns 0 or a negative errno.
+ */
+int bfuse_get_info(struct bfuse *bfuse, struct bfuse_info *info);
+
+/**
+ * bfuse_next_attachment - walk over all attachments of the machine, by increasing id.
+ * @next: in: next->attachment is 0 to begin, else as the last call left it; out: all of it.
+ *
+ * Returns 1, 0 at the end, or a negative errno.
+ */
+int bfuse_next_attachment(struct bfuse *bfuse, struct bfuse_next *next);
+
+/**
+ * bfuse_next_filter - walk over all filters of the machine, by increasing id; as bfuse_next_attachment().
+ */
+int bfuse_next_filter(struct bfuse *bfuse, struct bfuse_next_filter *next);
+
+/*
+ * Queues. All functions of one queue that take entries out (bfuse_queue_get(), bfuse_queue_wait()) belong to one thread
+ * at a time; the rest may be called by any thread at any time.
+ */
+
+/**
+ * bfuse_queue_count - number of queues; 0 before bfuse_register().
+ */
+unsigned int bfuse_queue_count(const struct bfuse *bfuse);
+
+/**
+ * bfuse_queue - a queue, owned by the handle; NULL if there is no such number.
+ */
+struct bfuse_queue *bfuse_queue(struct bfuse *bfuse, unsigned int number);
+
+/**
+ * bfuse_queue_get - take entries out of the request ring, without a system call.
+ * @entries: the caller's; receives copies.
+ * @count: how many at most.
+ *
+ * The tags of BFUSE_DONE entries, and so their slots, are the caller's until its next bfuse_queue_get() or
+ * bfuse_queue_wait(). Returns how many there were, perhaps 0.
+ */
+unsigned int bfuse_queue_get(struct bfuse_queue *queue, struct bfuse_request *entries, unsigned int count);
+
+/**
+ * bfuse_queue_put - put a verdict into the verdict ring; handed over by bfuse_queue_wait() or bfuse_queue_flush().
+ *
+ * Returns 0 or, if the ring is full and can't be handed over, a negative errno as bfuse_queue_flush().
+ */
+int bfuse_queue_put(struct bfuse_queue *queue, const struct bfuse_verdict *verdict);
+
+/**
+ * bfuse_queue_pass - put a verdict: pass.
+ * @flags: BFUSE_VERDICT_NOTIFY or 0.
+ */
+int bfuse_queue_pass(struct bfuse_queue *queue, uint64_t tag, uint16_t flags);
+
+/**
+ * bfuse_queue_complete - put a verdict: complete.
+ * @status: 0 or a negative errno, see struct bfuse_verdict.
+ * @flags: BFUSE_VERDICT_STORED, BFUSE_VERDICT_ZERO or 0.
+ */
+int bfuse_queue_complete(struct bfuse_queue *queue, uint64_t tag, int status, uint16_t flags);
+
+/**
+ * bfuse_queue_flush - hand over all verdicts that were put, by whichever thread.
+ *
+ * Verdicts that the kernel refuses are logged with reason and tag. Returns 0 or a negative errno; -ESHUTDOWN: the
+ * filter is dead.
+ */
+int bfuse_queue_flush(struct bfuse_queue *queue);
+
+/**
+ * bfuse_queue_wait - hand over all verdicts and wait until the request ring has entries.
+ * @min: how many to wait for; 0 doesn't wait.
+ * @timeout_ns: longest wait in nanoseconds; 0 for ever.
+ *
+ * Returns the number of entries that bfuse_queue_get() will find, which may be 0 after a timeout, a signal or
+ * bfuse_queue_wake(), or a negative errno as bfuse_queue_flush().
+ */
+int bfuse_queue_wait(struct bfuse_queue *queue, unsigned int min, uint64_t timeout_ns);
+
+/**
+ * bfuse_queue_wake - end the bfuse_queue_wait() of this queue, or the next one. Async-signal-safe.
+ *
+ * Returns 0 or a negative errno.
+ */
+int bfuse_queue_wake(struct bfuse_queue *queue);
+
+/**
+ * bfuse_queue_slot - the slot of a tag: slot_size bytes, shared with the kernel. NULL if the filter has no slots.
+ */
+void *bfuse_queue_slot(const struct bfuse_queue *queue, uint64_t tag);
+
+/**
+ * bfuse_queue_fetch - copy data of a write that waits for its verdict, of any length.
+ * @offset, @length: bytes within the request.
+ *
+ * Returns 0, -ENOENT: it doesn't wait for a verdict, -EINVAL: no data there.
+ */
+int bfuse_queue_fetch(struct bfuse_queue *queue, uint64_t tag, void *buffer, uint32_t offset, uint32_t length);
+
+/**
+ * bfuse_queue_store - copy data to a read that waits for its verdict; then complete it with BFUSE_VERDICT_STORED.
+ *
+ * As bfuse_queue_fetch().
+ */
+int bfuse_queue_store(struct bfuse_queue *queue, uint64_t tag, const void *buffer, uint32_t offset, uint32_t length);
+
+/*
+ * Callbacks
+ */
+
+/**
+ * struct bfuse_io - a request in the hands of a callback filter.
+ * @request: as the kernel delivered it.
+ * @user: the filter's, for whatever it wants to remember until done(); NULL at delivery.
+ *
+ * Belongs to the filter from its callback until it is answered, or until done() returns if it was answered with
+ * BFUSE_REPLY_NOTIFY. One thread at a time.
+ */
+struct bfuse_io {
+	struct bfuse_request request;
+	void *user;
+};
+
+/* What a callback returns, or what bfuse_reply() is given. */
+#define BFUSE_REPLY_PASS	0	/* on to the next lower altitude */
+#define BFUSE_REPLY_NOTIFY	1	/* pass, and call done() when it has completed */
+#define BFUSE_REPLY_COMPLETE	2	/* success, ends here; a read has the data of bfuse_io_data() or _store(), else zeroes */
+#define BFUSE_REPLY_LATER	3	/* bfuse_reply() will follow, from any thread */
+/* < 0: a negative errno: ends here with this error; one that block devices don't know becomes EIO */
+
+typedef int (*bfuse_op_fn)(struct bfuse_io *io, void *user);
+
+/**
+ * struct bfuse_option - an option of a filter's own command line, see bfuse_main().
+ * @name: without "--"; NULL ends the table.
+ * @argument: what it wants, for the help ("FIRST+COUNT"); NULL: it wants none.
+ * @help: a phrase.
+ */
+struct bfuse_option {
+	const char *name;
+	const char *argument;
+	const char *help;
+};
+
+/**
+ * struct bfuse_filter - what a filter is. It may be const, and must live as long as the handle.
+ * @size: sizeof(struct bfuse_filter).
+ * @name: see struct bfuse_register.
+ * @altitude: default; the command line may set another.
+ * @summary: one line for --help.
+ * @flags: BFUSE_FILTER_*.
+ * @completes: its callbacks may return BFUSE_REPLY_COMPLETE or an error, now or later. This makes BFUSE_POLICY_ERROR the
+ *	default policy and the default for unknown operations: nothing gets past the filter when it is not there.
+ * @payload: mask of operations whose data shall come along, see struct bfuse_interest; each needs a callback.
+ * @queues, @depth, @slot_size: see struct bfuse_register; 0: one per CPU, 128, and 65536 if there is a payload.
+ * @policy, @fallback, @deadline_ms, @hold_ms: see struct bfuse_interest; 0 for defaults.
+ * @unknown: BFUSE_POLICY_PASS or BFUSE_POLICY_ERROR for operations newer than this library; 0 for the default.
+ * @read to @other: called for each such request, by the thread of its queue. The kernel doesn't cross for operations
+ *	whose callback is NULL: they cost nothing.
+ * @any: stands in for all that are NULL.
+ * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu.
+ * @attached: this filter is on a device now, by bfuse_attach() (called in there) or by somebody else (called by the
+ *	thread of queue 0). The first requests may come before.
+ * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed. By the thread of queue 0.
+ * @options: the filter's own options for bfuse_main().
+ * @option: one of @options was given; value is NULL if it wants none. Returns NULL, or what is wrong with the value.
+ * @configure: all options are known; may change @reg, which was derived from this table and the command line, for
+ *	instance narrow @reg->defaults.ops. Returns NULL, or what is wrong.
+ */
+struct bfuse_filter {
+	size_t size;
+	const char *name;
+	uint32_t altitude;
+	const char *summary;
+	uint32_t flags;
+	bool completes;
+	uint32_t payload;
+	uint32_t queues;
+	uint32_t depth;
+	uint32_t slot_size;
+	uint32_t policy;
+	uint32_t fallback;
+	uint32_t deadline_ms;
+	uint32_t hold_ms;
+	uint32_t unknown;
+	bfuse_op_fn read;
+	bfuse_op_fn write;
+	bfuse_op_fn flush;
+	bfuse_op_fn discard;
+	bfuse_op_fn secure_erase;
+	bfuse_op_fn write_zeroes;
+	bfuse_op_fn zone_append;
+	bfuse_op_fn zone_reset;
+	bfuse_op_fn zone_reset_all;
+	bfuse_op_fn zone_open;
+	bfuse_op_fn zone_close;
+	bfuse_op_fn zone_finish;
+	bfuse_op_fn other;
+	bfuse_op_fn any;
+	void (*done)(struct bfuse_io *io, const struct bfuse_request *done, void *user);
+	void (*attached)(const struct bfuse_next *attachment, void *user);
+	void (*detached)(uint32_t attachment, int status, void *user);
+	const struct bfuse_option *options;
+	const char *(*option)(const char *name, const char *value, void *user);
+	const char *(*configure)(struct bfuse_register *reg, void *user);
+};
+
+/**
+ * bfuse_derive - what a table means in terms of the ABI: interest, verdicts, features, sizes.
+ * @reg: out; ready for bfuse_register(), and free to be changed before.
+ */
+void bfuse_derive(const struct bfuse_filter *filter, struct bfuse_register *reg);
+
+/**
+ * bfuse_set_filter - make the handle a callback filter; before bfuse_attach().
+ * @user: handed to every callback.
+ * @reg: changed by the caller after bfuse_derive(); NULL: as derived.
+ *
+ * Returns as bfuse_register(), which it calls.
+ */
+int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, void *user, const struct bfuse_register *reg);
+
+/**
+ * bfuse_run - serve all queues, each with a thread of its own, in which all signals are blocked.
+ *
+ * Returns 0 when the last attachment has gone (an attachable filter goes on), or after bfuse_stop(); a negative errno if a
+ * queue can't be served any more. Once per handle.
+ */
+int bfuse_run(struct bfuse *bfuse);
+
+/**
+ * bfuse_stop - have bfuse_run() detach from all devices, see to every request that is left, and return.
+ *
+ * Requests answered with BFUSE_REPLY_LATER hold it up until they have their bfuse_reply() or their deadline has passed.
+ * Any thread, any callback; async-signal-safe. Before bfuse_run() it makes that end at once.
+ */
+void bfuse_stop(struct bfuse *bfuse);
+
+/**
+ * bfuse_reply - answer a request whose callback returned BFUSE_REPLY_LATER.
+ * @io: not to be touched any more, except in done().
+ * @reply: as a callback's return value, but not BFUSE_REPLY_LATER.
+ *
+ * Any thread; from another than the one that serves the queue it takes effect at once. Returns 0 or a negative errno as
+ * bfuse_queue_flush(), -EINVAL: bad @reply; the request then still waits.
+ */
+int bfuse_reply(struct bfuse_io *io, int reply);
+
+/**
+ * bfuse_io_data - the data of a request, in one piece.
+ * @data: out: for a write what is to be written, fetched now unless it came along; for a read before its reply the place
+ *	where to put what it shall have, to be filled whole; in done() of a read with payload what was read.
+ *
+ * Valid until the reply, or until done() returns. Returns the number of bytes there: the request's length, except in
+ * done(), where it is at most slot_size. Or -EINVAL: the operation carries no data, -ENOENT: done() of a request that had
+ * no payload, -ENOMEM.
+ */
+ssize_t bfuse_io_data(struct bfuse_io *io, void **data);
+
+/**
+ * bfuse_io_fetch - copy a part of the data of a write; before its reply. As bfuse_queue_fetch().
+ */
+int bfuse_io_fetch(struct bfuse_io *io, void *buffer, uint32_t offset, uint32_t length);
+
+/**
+ * bfuse_io_store - copy a part of what a read shall have, to be answered with BFUSE_REPLY_COMPLETE; what is never stored
+ * reads as zeroes. Not together with bfuse_io_data(). As bfuse_queue_store().
+ */
+int bfuse_io_store(struct bfuse_io *io, const void *buffer, uint32_t offset, uint32_t length);
+
+/**
+ * bfuse_main - the main() of a filter program: command line, messages, signals, hardening.
+ * @user: handed to every callback.
+ *
+ * Prints one line to standard error for each attachment, and one for a failure. Returns enum bfuse_exit.
+ */
+int bfuse_main(int argc, char **argv, const struct bfuse_filter *filter, void *user);
+
+/*
+ * Names. All of these may be called by any thread.
+ */
+
+/**
+ * bfuse_op_name - "read", "write-zeroes", ...; "unknown" for an operation newer than this library. Static.
+ */
+const char *bfuse_op_name(unsigned int op);
+
+/**
+ * bfuse_op_parse - the operation of that name, or -EINVAL.
+ */
+int bfuse_op_parse(const char *name);
+
+/**
+ * bfuse_ops_parse - a list of operations, such as "read,write", "all" or "none".
+ * @ops: out: mask.
+ *
+ * Returns 0 or -EINVAL.
+ */
+int bfuse_ops_parse(const char *list, uint32_t *ops);
+
+/**
+ * bfuse_ops_format - the reverse of bfuse_ops_parse().
+ * @size: bytes of @buffer; 256 are always enough, what doesn't fit is cut off.
+ *
+ * Returns @buffer.
+ */
+char *bfuse_ops_format(uint32_t ops, char *buffer, size_t size);
+
+/**
+ * bfuse_flag_name - name of one bit of bfuse_request.flags ("fua"), NULL for a bit that has none. Static.
+ */
+const char *bfuse_flag_name(unsigned int bit);
+
+/**
+ * bfuse_policy_name - "default", "pass", "error", "hold", "unknown". Static.
+ */
+const char *bfuse_policy_name(unsigned int policy);
+
+/**
+ * bfuse_policy_parse - enum bfuse_policy of that name, or -EINVAL.
+ */
+int bfuse_policy_parse(const char *name);
+
+/**
+ * bfuse_state_name - "live", "stalled", "orphan", "leaving", "unknown". Static.
+ */
+const char *bfuse_state_name(unsigned int state);
+
+/**
+ * bfuse_reason_text - why a verdict was refused, as a phrase. Static.
+ */
+const char *bfuse_reason_text(unsigned int reason);
+
+/**
+ * bfuse_verdict_name - "pass", "complete", "unknown". Static.
+ */
+const char *bfuse_verdict_name(unsigned int type);
+
+/**
+ * bfuse_feature_name - name of one bit of bfuse_info.features ("notify"), NULL for a bit that has none. Static.
+ */
+const char *bfuse_feature_name(unsigned int bit);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: LGPL-2.1 OR MIT
+/*
+ * Queues: the rings of the ABI.
+ *
+ * The thread that serves a queue owns the filter's end of its request ring without a lock. The filter's end of the
+ * verdict ring is under queue->lock, as replies may come from any thread.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+int bfuse__queue_map(struct bfuse *bfuse, unsigned int number)
+{
+	const struct bfuse_register *reg = &bfuse->reg;
+	struct bfuse_queue *queue = &bfuse->queues[number];
+	off_t offset = (off_t)(number * reg->queue_bytes);
+	void *map = mmap(NULL, reg->queue_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bfuse->fd, offset);
+
+	if (map == MAP_FAILED) {
+		int err = -errno;
+
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't map queue %u (%llu bytes): %s", reg->name, number,
+				   (unsigned long long)reg->queue_bytes, strerror(-err));
+	}
+	queue->bfuse = bfuse;
+	queue->number = number;
+	queue->map = map;
+	queue->head = map;
+	queue->requests = (const void *)((char *)map + reg->off_requests);
+	queue->verdicts = (void *)((char *)map + reg->off_verdicts);
+	queue->slots = reg->slot_size ? (unsigned char *)map + reg->off_slots : NULL;
+	queue->taken = queue->head->request_head;
+	queue->put = queue->head->verdict_tail;
+	pthread_mutex_init(&queue->lock, NULL);
+	return 0;
+}
+
+void bfuse__queue_unmap(struct bfuse_queue *queue)
+{
+	bfuse__ios_free(queue);
+	munmap(queue->map, queue->bfuse->reg.queue_bytes);
+	pthread_mutex_destroy(&queue->lock);
+}
+
+/* What was taken has been looked at. */
+static void publish_taken(struct bfuse_queue *queue)
+{
+	if (queue->head->request_head != queue->taken)
+		__atomic_store_n(&queue->head->request_head, queue->taken, __ATOMIC_RELEASE);
+}
+
+unsigned int bfuse_queue_get(struct bfuse_queue *queue, struct bfuse_request *entries, unsigned int count)
+{
+	uint32_t mask = queue->bfuse->reg.entries - 1;
+	uint32_t tail = __atomic_load_n(&queue->head->request_tail, __ATOMIC_ACQUIRE);
+	unsigned int n = 0;
+
+	publish_taken(queue);
+	while (n < count && queue->taken != tail)
+		entries[n++] = queue->requests[queue->taken++ & mask];
+	return n;
+}
+
+static bool verdicts_full(const struct bfuse_queue *queue)
+{
+	uint32_t head = __atomic_load_n(&queue->head->verdict_head, __ATOMIC_ACQUIRE);
+
+	return queue->put - head >= queue->bfuse->reg.entries;
+}
+
+int bfuse_queue_put(struct bfuse_queue *queue, const struct bfuse_verdict *verdict)
+{
+	uint32_t mask = queue->bfuse->reg.entries - 1;
+	int err = 0;
+
+	pthread_mutex_lock(&queue->lock);
+	/* Only replies given twice can fill it. The kernel consumes bad entries too, so this ends. */
+	while (verdicts_full(queue) && !err)
+		err = bfuse_queue_flush(queue);
+	if (!err) {
+		queue->verdicts[queue->put++ & mask] = *verdict;
+		__atomic_store_n(&queue->head->verdict_tail, queue->put, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return err;
+}
+
+int bfuse_queue_pass(struct bfuse_queue *queue, uint64_t tag, uint16_t flags)
+{
+	struct bfuse_verdict verdict = { .type = BFUSE_PASS, .flags = flags, .tag = tag };
+
+	return bfuse_queue_put(queue, &verdict);
+}
+
+int bfuse_queue_complete(struct bfuse_queue *queue, uint64_t tag, int status, uint16_t flags)
+{
+	struct bfuse_verdict verdict = { .type = BFUSE_COMPLETE, .flags = flags, .status = status, .tag = tag };
+
+	return bfuse_queue_put(queue, &verdict);
+}
+
+/* The entry may have been overwritten since by another thread; then the message names a wrong tag. */
+static void log_refusal(const struct bfuse_queue *queue, const struct bfuse_enter *enter)
+{
+	const struct bfuse_register *reg = &queue->bfuse->reg;
+	const struct bfuse_verdict *verdict = &queue->verdicts[enter->entry & (reg->entries - 1)];
+
+	bfuse__log(queue->bfuse, LOG_ERR, "%s: queue %u: verdict %u (%s, flags %#x, status %d) of tag %#llx refused: %s",
+		   reg->name, queue->number, enter->entry, bfuse_verdict_name(verdict->type), verdict->flags, verdict->status,
+		   (unsigned long long)verdict->tag, bfuse_reason_text(enter->reason));
+}
+
+/*
+ * BFUSE_ENTER until all verdicts are handed over: behind a refused one the rest stays in the ring. A signal ends the wait,
+ * which is no error.
+ */
+static int enter_queue(struct bfuse_queue *queue, struct bfuse_enter *enter)
+{
+	int err;
+
+	enter->size = sizeof(*enter);
+	enter->queue = queue->number;
+	for (;;) {
+		enter->reason = BFUSE_REASON_NONE;
+		err = bfuse__ioctl(queue->bfuse, BFUSE_ENTER, enter);
+		if (err != -EINVAL || enter->reason == BFUSE_REASON_NONE)
+			break;
+		log_refusal(queue, enter);
+		if (enter->reason == BFUSE_REASON_RING)
+			break;
+	}
+	if (!err || err == -EINTR)
+		return 0;
+	return bfuse__fail(queue->bfuse, err, BFUSE_EXIT_OTHER, "%s: queue %u: %s", queue->bfuse->reg.name, queue->number,
+			   err == -ESHUTDOWN ? "the module has given this filter up" : strerror(-err));
+}
+
+int bfuse_queue_flush(struct bfuse_queue *queue)
+{
+	struct bfuse_enter enter = { .min_requests = 0 };
+
+	return enter_queue(queue, &enter);
+}
+
+int bfuse_queue_wait(struct bfuse_queue *queue, unsigned int min, uint64_t timeout_ns)
+{
+	struct bfuse_enter enter = { .min_requests = min, .timeout_ns = timeout_ns };
+	int err;
+
+	publish_taken(queue);
+	err = enter_queue(queue, &enter);
+	return err ? err : (int)(__atomic_load_n(&queue->head->request_tail, __ATOMIC_ACQUIRE) - queue->taken);
+}
+
+/* No library function in here that isn't async-signal-safe. */
+int bfuse_queue_wake(struct bfuse_queue *queue)
+{
+	struct bfuse_enter enter = { .size = sizeof(enter), .queue = queue->number, .flags = BFUSE_ENTER_WAKE };
+	int saved = errno;
+	int err = bfuse__ioctl(queue->bfuse, BFUSE_ENTER, &enter);
+
+	errno = saved;
+	/* It hands over verdicts as well. A refused one is gone, and whoever waits next sees to those behind it. */
+	return err == -EINVAL && enter.reason != BFUSE_REASON_NONE ? 0 : err;
+}
+
+void *bfuse_queue_slot(const struct bfuse_queue *queue, uint64_t tag)
+{
+	return queue->slots ? queue->slots + (size_t)bfuse__index(queue, tag) * queue->bfuse->reg.slot_size : NULL;
+}
+
+static int move_data(struct bfuse_queue *queue, struct bfuse_data *data)
+{
+	data->size = sizeof(*data);
+	data->queue = queue->number;
+	return bfuse__ioctl(queue->bfuse, BFUSE_DATA, data);
+}
+
+int bfuse_queue_fetch(struct bfuse_queue *queue, uint64_t tag, void *buffer, uint32_t offset, uint32_t length)
+{
+	struct bfuse_data data = { .tag = tag, .address = (uintptr_t)buffer, .offset = offset, .length = length };
+
+	return move_data(queue, &data);
+}
+
+int bfuse_queue_store(struct bfuse_queue *queue, uint64_t tag, const void *buffer, uint32_t offset, uint32_t length)
+{
+	struct bfuse_data data = { .tag = tag, .address = (uintptr_t)buffer, .offset = offset, .length = length };
+
+	data.flags = BFUSE_DATA_STORE;
+	return move_data(queue, &data);
+}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# The kernel that watches: compiled from Debian's kernel source with
+# tests/vm/debug.config.  Sourced by scripts/kernel.
+# shellcheck shell=bash
+
+# debug_kernel SERIES: 6.1 or 6.12.
+debug_kernel() {
+	local src=$DIR/src out=$DIR/root
+	[[ -e $src/Makefile ]] || debug_source "$1"
+	debug_config "$src"
+	say "compiling linux $(make -s -C "$src" kernelversion): this takes 10 minutes on 2 cores"
+	logged "$DIR/log" nice -n 19 make -C "$src" -j "$(nproc)" bzImage modules
+	rm -rf "$out"
+	logged "$DIR/log.install" make -C "$src" modules_install INSTALL_MOD_PATH="$out"
+	debug_link "$(make -s -C "$src" kernelrelease)"
+}
+
+# debug_source SERIES: unpacks the source into $DIR/src.
+debug_source() {
+	local version package=linux-source-$1
+	apt_use "$DEBIAN_RELEASE" "$DEBIAN_RELEASE-security"
+	version=$(candidate "$package")
+	[[ -n $version ]] || die "no package $package: is the mirror complete?"
+	say "unpacking the source of linux $version"
+	unpack "$DIR/package" "$package=$version"
+	rm -rf "$DIR/src.new"
+	mkdir "$DIR/src.new"
+	tar -xf "$DIR/package/usr/src/$package.tar.xz" -C "$DIR/src.new" --strip-components=1
+	rm -r "$DIR/package"
+	mv "$DIR/src.new" "$DIR/src"
+}
+
+# debug_config SRC: the smallest kernel there is, plus the fragment.
+debug_config() {
+	local src=$1 lost
+	logged "$DIR/log.config" make -C "$src" tinyconfig
+	logged "$DIR/log.merge" env -C "$src" \
+		scripts/kconfig/merge_config.sh -m .config "$TOP/tests/vm/debug.config"
+	logged "$DIR/log.config" make -C "$src" olddefconfig
+	lost=$(lost_options "$src/.config")
+	[[ -z $lost ]] ||
+		die "options of tests/vm/debug.config that did not take effect:" \
+			"a dependency is missing or the name is not this kernel's:"$'\n'"$lost"
+}
+
+# lost_options CONFIG: the fragment's lines that CONFIG does not have.  Kconfig
+# drops silently what it cannot satisfy.
+lost_options() {
+	local line
+	grep -E '^CONFIG_' "$TOP/tests/vm/debug.config" | while read -r line; do
+		if [[ $line == *=n ]]; then
+			! grep -q "^${line%=n}=" "$1" || echo "$line"
+		else
+			grep -qFx "$line" "$1" || echo "$line"
+		fi
+	done
+}
+
+# debug_link RELEASE: gives the files the names that all kernels have.
+debug_link() {
+	rm -f "$DIR/root/lib/modules/$1/"{build,source}
+	ln -sfn src/arch/x86/boot/bzImage "$DIR/vmlinuz"
+	ln -sfn "root/lib/modules/$1" "$DIR/modules"
+	ln -sfn src "$DIR/headers"
+	echo "$1" >"$DIR/release"
+}

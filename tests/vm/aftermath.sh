@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+# What is looked at when a test has ended, in a guest and on a host alike: does
+# the module still go away, and did it leave memory behind.  Sourced.
+# shellcheck shell=bash
+
+UNLOAD_SECONDS=10
+
+# aftermath STATUS: the status the test ends with, after this has had its say.
+aftermath() {
+	(($1 == 0 || $1 == 77)) || return "$1"
+	unload || return 1
+	no_leaks || return 1
+	return "$1"
+}
+
+# unload: a module that is loaded must go, and at once: nobody uses it now.
+unload() {
+	[[ -e /sys/module/blkfilter ]] || return 0
+	timeout -k 1 "$UNLOAD_SECONDS" rmmod blkfilter && return
+	echo "rmmod blkfilter failed or took over $UNLOAD_SECONDS s after the test" |
+		tee "$REASON"
+	return 1
+}
+
+# no_leaks: an object is reported when two scans found nobody who points to it
+# and the second began 5 s after it was made.  Without an out-of-tree module
+# ever loaded, which the kernel remembers, there is nobody here to leak.
+no_leaks() {
+	local kmemleak=/sys/kernel/debug/kmemleak start=$SECONDS
+	(($(</proc/sys/kernel/tainted) & 1 << 12)) || return 0
+	{ echo scan >"$kmemleak"; } 2>/dev/null || return 0
+	sleep "$((SECONDS < start + 5 ? start + 6 - SECONDS : 0))"
+	echo scan >"$kmemleak"
+	[[ -n $(tee /dev/stderr <"$kmemleak") ]] || return 0
+	echo "kmemleak found memory that nobody points to" >"$REASON"
+	return 1
+}
+
+# explain_hang: what everybody is waiting for.
+explain_hang() {
+	echo '--- processes'
+	ps --deselect --ppid 2 -o pid,ppid,stat,wchan:32,args
+	echo '--- blocked tasks'
+	echo w >/proc/sysrq-trigger
+	dmesg | sed -n '/Show Blocked State/,$p'
+}
