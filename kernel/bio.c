@@ -67,7 +67,7 @@ u32 bf_bio_flags(struct bio *bio)
 	u32 flags = bio_has_crypt_ctx(bio) ? BFUSE_RQ_ENCRYPTED : 0;
 	unsigned int i;
 
-	if (!(bio->bi_opf >> REQ_OP_BITS))
+	if (!(bio->bi_opf & ~(blk_opf_t)REQ_OP_MASK))
 		return flags;
 	for (i = 0; i < ARRAY_SIZE(map); i++)
 		if (bio->bi_opf & map[i].opf)

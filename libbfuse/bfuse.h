@@ -388,18 +388,31 @@ void bfuse_derive(const struct bfuse_filter *filter, struct bfuse_register *reg)
 int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, void *user, const struct bfuse_register *reg);
 
 /**
- * bfuse_run - serve all queues, each with a thread of its own, in which all signals are blocked.
+ * bfuse_start - begin to serve: one thread per queue, in which all signals are blocked. Once per handle.
+ *
+ * Best before bfuse_attach(): from the attach on I/O waits for these threads, maybe that of the calling thread too.
+ * Returns 0 or a negative errno.
+ */
+int bfuse_start(struct bfuse *bfuse);
+
+/**
+ * bfuse_wait - wait for the end of what bfuse_start() began.
  *
  * Returns 0 when the last attachment has gone (an attachable filter goes on), or after bfuse_stop(); a negative errno if a
- * queue can't be served any more. Once per handle.
+ * queue can't be served any more.
+ */
+int bfuse_wait(struct bfuse *bfuse);
+
+/**
+ * bfuse_run - bfuse_start() and bfuse_wait() in one.
  */
 int bfuse_run(struct bfuse *bfuse);
 
 /**
- * bfuse_stop - have bfuse_run() detach from all devices, see to every request that is left, and return.
+ * bfuse_stop - have the threads detach from all devices, see to every request that is left, and end.
  *
  * Requests answered with BFUSE_REPLY_LATER hold it up until they have their bfuse_reply() or their deadline has passed.
- * Any thread, any callback; async-signal-safe. Before bfuse_run() it makes that end at once.
+ * Any thread, any callback; async-signal-safe. Before bfuse_start() it makes the threads end at once.
  */
 void bfuse_stop(struct bfuse *bfuse);
 

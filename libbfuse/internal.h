@@ -90,6 +90,8 @@ struct bfuse {
 	bool left;
 	atomic_bool finished;
 	atomic_int failure;
+	pthread_t *threads;
+	unsigned int nr_threads;
 
 	bfuse_log_fn log;
 	void *log_user;

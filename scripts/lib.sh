@@ -10,6 +10,7 @@ shopt -s inherit_errexit nullglob
 export LC_ALL=C
 
 TOP=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+# shellcheck disable=SC2034 # for those who source this
 BUILD=$TOP/build
 SELF=${0##*/}
 

@@ -2,15 +2,9 @@
 # What a guest boots, made once for each kernel and again when something in it
 # changes: build/vm/$K/root.img, a read-only disk with this machine's tools and
 # the kernel's modules, and build/vm/$K/initramfs, which finds that disk.
-# Sourced by tests/vm/run.
+# The tools are those of TOOL_PACKAGES.  Sourced by tests/vm/run after
+# scripts/packages.sh.
 # shellcheck shell=bash
-
-# All programs of these packages are in the guest, with their libraries.
-IMAGE_PACKAGES=(
-	bash coreutils diffutils findutils gawk grep mawk sed tar
-	kmod mount procps psmisc strace util-linux
-	blktrace btrfs-progs dmsetup e2fsprogs fdisk fio mdadm xfsprogs
-)
 
 # Libraries that the payload's programs need and none of those does.
 IMAGE_LIBRARIES=(
@@ -26,6 +20,7 @@ make_image() {
 	mkdir -p "$dir"
 	exec {lock}>"$dir/lock"
 	flock "$lock"
+	check_tools
 	key=$(image_key "$1")
 	if [[ ! -e $dir/key || $(<"$dir/key") != "$key" ]]; then
 		say "making the root disk of the $1 guest"
@@ -37,10 +32,17 @@ make_image() {
 	exec {lock}>&-
 }
 
+# check_tools: a guest without one of them would fail its tests in odd ways.
+check_tools() {
+	local absent
+	absent=$(missing_packages "${TOOL_PACKAGES[@]}")
+	[[ -z $absent ]] || die "run scripts/deps check first: not installed:" $absent
+}
+
 # image_key K: changes when the content of the image would.
 image_key() {
 	{
-		dpkg-query -W "${IMAGE_PACKAGES[@]}" libc6 2>/dev/null || true
+		dpkg-query -W "${TOOL_PACKAGES[@]}" libc6
 		stat -L -c '%n %Y' "$BUILD/kernel/$1/"{vmlinuz,release}
 		cat "$TOP"/tests/vm/{image.sh,init.c}
 	} | sha256sum
@@ -108,8 +110,7 @@ image_size() {
 # copy_tools TREE: programs, and every library that one of them names.
 copy_tools() {
 	local programs libraries
-	programs=$(dpkg -L "${IMAGE_PACKAGES[@]}" 2>/dev/null |
-		grep -E '^(/usr)?/s?bin/.' || true)
+	programs=$(dpkg -L "${TOOL_PACKAGES[@]}" | grep -E '^(/usr)?/s?bin/.')
 	libraries=$(for program in $programs; do
 		[[ ! -f $program ]] || ldd "$program" 2>/dev/null || true
 	done | grep -oE '/[^ ]+\.so[^ ]*' | sort -u)

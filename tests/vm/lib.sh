@@ -125,3 +125,42 @@ unplug() {
 is_unplugged() {
 	[[ $(monitor "info qtree") != *"id \"disk$1\""* ]]
 }
+
+# Filters that the test leaves behind end with it, or the module would stay.
+FILTER_PIDS=()
+trap end_filters EXIT
+end_filters() {
+	((${#FILTER_PIDS[@]})) || return 0
+	kill -TERM "${FILTER_PIDS[@]}" 2>/dev/null || true
+	kill -CONT "${FILTER_PIDS[@]}" 2>/dev/null || true
+	wait "${FILTER_PIDS[@]}" 2>/dev/null || true
+}
+
+# start_filter PROGRAM ARG...: a filter of the project in the background; returns
+# when it is attached to all its devices.  FILTER is its process id; what it
+# prints goes to filter.N.out and filter.N.err, N counting from 1.
+start_filter() {
+	FILTERS=$((${FILTERS:-0} + 1))
+	local err=filter.$FILTERS.err
+	"$BLKFILTER/bin/$1" "${@:2}" >"filter.$FILTERS.out" 2>"$err" &
+	FILTER=$!
+	FILTER_PIDS+=("$FILTER")
+	# For each --device one line.
+	local devices
+	devices=$(printf '%s\n' "$@" | grep -c -e '^--device')
+	wait_until 10 filter_is_ready "$err" "$devices"
+}
+
+# filter_is_ready LOG DEVICES: or has given up, which fails the test.
+filter_is_ready() {
+	kill -0 "$FILTER" 2>/dev/null || fail "the filter ended: $(<"$1")"
+	(($(grep -c 'attached to' "$1" || true) >= $2))
+}
+
+# stop_filter [PID]: as an administrator would, and it must end well.
+stop_filter() {
+	local pid=${1:-$FILTER} status=0
+	kill -TERM "$pid"
+	wait "$pid" || status=$?
+	((status == 0)) || fail "filter $pid: status $status after SIGTERM"
+}

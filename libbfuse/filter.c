@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: LGPL-2.1 OR MIT
+/*
+ * From a table of callbacks to what the kernel wants to know of a filter.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DEFAULT_SLOT_SIZE 65536
+
+/* Where the callback of each operation is in the table. */
+static const size_t op_offsets[BFUSE_OP_COUNT] = {
+	[BFUSE_OP_READ] = offsetof(struct bfuse_filter, read),
+	[BFUSE_OP_WRITE] = offsetof(struct bfuse_filter, write),
+	[BFUSE_OP_FLUSH] = offsetof(struct bfuse_filter, flush),
+	[BFUSE_OP_DISCARD] = offsetof(struct bfuse_filter, discard),
+	[BFUSE_OP_SECURE_ERASE] = offsetof(struct bfuse_filter, secure_erase),
+	[BFUSE_OP_WRITE_ZEROES] = offsetof(struct bfuse_filter, write_zeroes),
+	[BFUSE_OP_ZONE_APPEND] = offsetof(struct bfuse_filter, zone_append),
+	[BFUSE_OP_ZONE_RESET] = offsetof(struct bfuse_filter, zone_reset),
+	[BFUSE_OP_ZONE_RESET_ALL] = offsetof(struct bfuse_filter, zone_reset_all),
+	[BFUSE_OP_ZONE_OPEN] = offsetof(struct bfuse_filter, zone_open),
+	[BFUSE_OP_ZONE_CLOSE] = offsetof(struct bfuse_filter, zone_close),
+	[BFUSE_OP_ZONE_FINISH] = offsetof(struct bfuse_filter, zone_finish),
+	[BFUSE_OP_OTHER] = offsetof(struct bfuse_filter, other),
+};
+
+/* NULL if the filter isn't interested. */
+static bfuse_op_fn callback_of(const struct bfuse_filter *filter, unsigned int op)
+{
+	bfuse_op_fn callback;
+
+	memcpy(&callback, (const char *)filter + op_offsets[op], sizeof(callback));
+	return callback ? callback : filter->any;
+}
+
+static uint32_t ops_of(const struct bfuse_filter *filter)
+{
+	uint32_t ops = 0;
+	unsigned int op;
+
+	for (op = 0; op < BFUSE_OP_COUNT; op++) {
+		if (callback_of(filter, op))
+			ops |= 1u << op;
+	}
+	return ops;
+}
+
+static void derive_interest(const struct bfuse_filter *filter, struct bfuse_interest *interest)
+{
+	interest->ops = ops_of(filter);
+	interest->payload = filter->payload;
+	interest->verdicts = 1u << BFUSE_PASS | (filter->completes ? 1u << BFUSE_COMPLETE : 0);
+	interest->policy = filter->policy;
+	interest->fallback = filter->fallback;
+	interest->deadline_ms = filter->deadline_ms;
+	interest->hold_ms = filter->hold_ms;
+}
+
+void bfuse_derive(const struct bfuse_filter *filter, struct bfuse_register *reg)
+{
+	memset(reg, 0, sizeof(*reg));
+	strncpy(reg->name, filter->name, sizeof(reg->name) - 1);
+	reg->altitude = filter->altitude;
+	reg->flags = filter->flags;
+	reg->nr_queues = filter->queues;
+	reg->depth = filter->depth;
+	reg->slot_size = filter->slot_size ? filter->slot_size : filter->payload ? DEFAULT_SLOT_SIZE : 0;
+	reg->known_ops = BFUSE_OPS_ALL;
+	reg->unknown = filter->unknown;
+	if (!reg->unknown)
+		reg->unknown = filter->completes ? BFUSE_POLICY_ERROR : BFUSE_POLICY_PASS;
+	if (filter->done)
+		reg->features |= BFUSE_F_NOTIFY;
+	derive_interest(filter, &reg->defaults);
+}
+
+int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, void *user, const struct bfuse_register *reg)
+{
+	struct bfuse_register own;
+	unsigned int i;
+	int err;
+
+	if (filter->size != sizeof(*filter))
+		return bfuse__fail(bfuse, -EINVAL, BFUSE_EXIT_ABI,
+				   "%s: was built for another version of libbfuse; build it again", filter->name);
+	if (reg)
+		own = *reg;
+	else
+		bfuse_derive(filter, &own);
+	bfuse->filter = filter;
+	bfuse->user = user;
+	for (i = 0; i < BFUSE_OP_COUNT; i++)
+		bfuse->ops[i] = callback_of(filter, i);
+	err = bfuse_register(bfuse, &own);
+	for (i = 0; !err && i < bfuse->nr_queues; i++) {
+		err = bfuse__ios_new(&bfuse->queues[i]);
+		if (err)
+			bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: no memory for %u tags", own.name, own.depth);
+	}
+	return err;
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: LGPL-2.1 OR MIT
+/*
+ * Requests of callback filters: their data and their answers.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define OPS_WITH_DATA_DOWN (1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_ZONE_APPEND)
+
+int bfuse__ios_new(struct bfuse_queue *queue)
+{
+	unsigned int i, depth = queue->bfuse->reg.depth;
+
+	queue->ios = calloc(depth, sizeof(*queue->ios));
+	if (!queue->ios)
+		return -ENOMEM;
+	for (i = 0; i < depth; i++)
+		queue->ios[i].queue = queue;
+	return 0;
+}
+
+static void drop_buffer(struct io *io)
+{
+	if (io->buffer) {
+		free(io->buffer);
+		io->buffer = NULL;
+	}
+	io->place = DATA_NOWHERE;
+}
+
+void bfuse__ios_free(struct bfuse_queue *queue)
+{
+	unsigned int i;
+
+	for (i = 0; queue->ios && i < queue->bfuse->reg.depth; i++)
+		drop_buffer(&queue->ios[i]);
+	free(queue->ios);
+	queue->ios = NULL;
+}
+
+struct io *bfuse__io_begin(struct bfuse_queue *queue, const struct bfuse_request *request)
+{
+	struct io *io = &queue->ios[bfuse__index(queue, request->tag)];
+
+	drop_buffer(io);
+	io->public.request = *request;
+	io->public.user = NULL;
+	io->done = false;
+	return io;
+}
+
+void bfuse__io_end(struct io *io)
+{
+	drop_buffer(io);
+	io->done = false;
+}
+
+static bool is_read(const struct io *io)
+{
+	return io->public.request.op == BFUSE_OP_READ;
+}
+
+static uint32_t slot_size(const struct io *io)
+{
+	return io->queue->bfuse->reg.slot_size;
+}
+
+static void *slot(const struct io *io)
+{
+	return bfuse_queue_slot(io->queue, io->public.request.tag);
+}
+
+/* In done(): what the kernel has left in the slot. */
+static ssize_t data_when_done(struct io *io, void **data)
+{
+	uint32_t length = io->public.request.length;
+
+	if (!is_read(io))
+		return -EINVAL;
+	if (!(io->queue->bfuse->reg.defaults.payload & 1u << BFUSE_OP_READ))
+		return -ENOENT;
+	*data = slot(io);
+	return length < slot_size(io) ? length : slot_size(io);
+}
+
+/* Makes a place for all of the data, and fills it unless the request is a read. */
+static int place_data(struct io *io)
+{
+	const struct bfuse_request *request = &io->public.request;
+	bool fits = request->length <= slot_size(io);
+	int err;
+
+	if (fits && request->flags & BFUSE_RQ_PAYLOAD) {
+		io->place = DATA_SLOT;
+		return 0;
+	}
+	if (!fits) {
+		/* Zeroed: what the filter leaves untouched of a read must not be a piece of its heap. */
+		io->buffer = calloc(1, request->length);
+		if (!io->buffer)
+			return -ENOMEM;
+	}
+	if (!is_read(io)) {
+		err = bfuse_queue_fetch(io->queue, request->tag, fits ? slot(io) : io->buffer, 0, request->length);
+		if (err) {
+			drop_buffer(io);
+			return err;
+		}
+	}
+	io->place = fits ? DATA_SLOT : DATA_BUFFER;
+	return 0;
+}
+
+ssize_t bfuse_io_data(struct bfuse_io *public, void **data)
+{
+	struct io *io = bfuse__io(public);
+	int err;
+
+	if (io->done)
+		return data_when_done(io, data);
+	if (!is_read(io) && !(1u << public->request.op & OPS_WITH_DATA_DOWN))
+		return -EINVAL;
+	if (io->place == DATA_STORED)
+		return -EINVAL;
+	if (io->place == DATA_NOWHERE) {
+		err = place_data(io);
+		if (err)
+			return err;
+	}
+	*data = io->place == DATA_SLOT ? slot(io) : io->buffer;
+	return public->request.length;
+}
+
+int bfuse_io_fetch(struct bfuse_io *public, void *buffer, uint32_t offset, uint32_t length)
+{
+	return bfuse_queue_fetch(bfuse__io(public)->queue, public->request.tag, buffer, offset, length);
+}
+
+int bfuse_io_store(struct bfuse_io *public, const void *buffer, uint32_t offset, uint32_t length)
+{
+	struct io *io = bfuse__io(public);
+	int err;
+
+	if (io->place == DATA_SLOT || io->place == DATA_BUFFER)
+		return -EINVAL;
+	err = bfuse_queue_store(io->queue, public->request.tag, buffer, offset, length);
+	if (!err)
+		io->place = DATA_STORED;
+	return err;
+}
+
+/* What BFUSE_COMPLETE may carry; the kernel refuses the rest, and then the request would wait for its deadline. */
+static bool status_is_known(const struct bfuse_request *request, int status)
+{
+	switch (-status) {
+	case 0:
+		return request->op != BFUSE_OP_ZONE_APPEND;
+	case EIO:
+	case EOPNOTSUPP:
+	case ENOSPC:
+	case ENODATA:
+	case EBADE:
+	case EILSEQ:
+	case ENOLINK:
+	case EREMOTEIO:
+	case ETIMEDOUT:
+	case ENOMEM:
+	case EROFS:
+	case EPERM:
+		return true;
+	case EAGAIN:
+		return request->flags & BFUSE_RQ_NOWAIT;
+	default:
+		return false;
+	}
+}
+
+/* A successful read: from where are its data? Returns BFUSE_VERDICT_*, or a negative errno to complete it with. */
+static int supply_read(struct io *io)
+{
+	const struct bfuse_request *request = &io->public.request;
+	int err;
+
+	switch (io->place) {
+	case DATA_SLOT:
+		return 0;
+	case DATA_STORED:
+		return BFUSE_VERDICT_STORED;
+	case DATA_BUFFER:
+		err = bfuse_queue_store(io->queue, request->tag, io->buffer, 0, request->length);
+		/* ENOENT: the deadline has settled it, so the verdict is late and has no effect. */
+		if (err && err != -ENOENT)
+			return -EIO;
+		return BFUSE_VERDICT_STORED;
+	default:
+		return BFUSE_VERDICT_ZERO;
+	}
+}
+
+static void complete_verdict(struct io *io, int status, struct bfuse_verdict *verdict)
+{
+	const struct bfuse_request *request = &io->public.request;
+	int flags = 0;
+
+	if (!status_is_known(request, status)) {
+		bfuse__log(io->queue->bfuse, LOG_WARNING, "%s: a %s can't be completed with status %d; it fails with EIO",
+			   io->queue->bfuse->reg.name, bfuse_op_name(request->op), status);
+		status = -EIO;
+	}
+	if (!status && is_read(io))
+		flags = supply_read(io);
+	verdict->type = BFUSE_COMPLETE;
+	verdict->status = flags < 0 ? flags : status;
+	verdict->flags = flags < 0 ? 0 : flags;
+}
+
+/* In another thread than the queue's own nobody will soon hand over what we put. */
+static bool is_served_here(const struct bfuse_queue *queue)
+{
+	return atomic_load_explicit(&queue->served, memory_order_acquire) && pthread_equal(queue->server, pthread_self());
+}
+
+int bfuse_reply(struct bfuse_io *public, int reply)
+{
+	struct io *io = bfuse__io(public);
+	struct bfuse_queue *queue = io->queue;
+	struct bfuse_verdict verdict = { .tag = public->request.tag };
+	int err;
+
+	if (reply >= BFUSE_REPLY_LATER)
+		return -EINVAL;
+	if (reply == BFUSE_REPLY_NOTIFY)
+		verdict.flags = BFUSE_VERDICT_NOTIFY;
+	else if (reply != BFUSE_REPLY_PASS)
+		complete_verdict(io, reply < 0 ? reply : 0, &verdict);
+	/* From the moment that the verdict is in the ring the tag may come again at any time: @io isn't ours any more. */
+	drop_buffer(io);
+	err = bfuse_queue_put(queue, &verdict);
+	return err || is_served_here(queue) ? err : bfuse_queue_flush(queue);
+}

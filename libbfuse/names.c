@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: LGPL-2.1 OR MIT
+/*
+ * Names of the ABI's numbers, for people and command lines.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *const ops[BFUSE_OP_COUNT] = {
+	[BFUSE_OP_READ] = "read",
+	[BFUSE_OP_WRITE] = "write",
+	[BFUSE_OP_FLUSH] = "flush",
+	[BFUSE_OP_DISCARD] = "discard",
+	[BFUSE_OP_SECURE_ERASE] = "secure-erase",
+	[BFUSE_OP_WRITE_ZEROES] = "write-zeroes",
+	[BFUSE_OP_ZONE_APPEND] = "zone-append",
+	[BFUSE_OP_ZONE_RESET] = "zone-reset",
+	[BFUSE_OP_ZONE_RESET_ALL] = "zone-reset-all",
+	[BFUSE_OP_ZONE_OPEN] = "zone-open",
+	[BFUSE_OP_ZONE_CLOSE] = "zone-close",
+	[BFUSE_OP_ZONE_FINISH] = "zone-finish",
+	[BFUSE_OP_OTHER] = "other",
+};
+
+static const char *const flags[] = {
+	[0] = "fua",	    [1] = "preflush",  [2] = "sync",	    [3] = "meta",    [4] = "prio",	 [5] = "rahead",
+	[6] = "background", [7] = "nowait",    [8] = "polled",	    [9] = "nounmap", [10] = "failfast",	 [11] = "swap",
+	[12] = "atomic",    [13] = "idle",     [14] = "nomerge",    [15] = "integrity", [16] = "encrypted",
+	[24] = "redelivered", [25] = "payload",
+};
+
+static const char *const policies[] = {
+	[BFUSE_POLICY_DEFAULT] = "default",
+	[BFUSE_POLICY_PASS] = "pass",
+	[BFUSE_POLICY_ERROR] = "error",
+	[BFUSE_POLICY_HOLD] = "hold",
+};
+
+static const char *const states[] = {
+	[BFUSE_STATE_LIVE] = "live",
+	[BFUSE_STATE_STALLED] = "stalled",
+	[BFUSE_STATE_ORPHAN] = "orphan",
+	[BFUSE_STATE_LEAVING] = "leaving",
+};
+
+static const char *const verdicts[BFUSE_VERDICT_TYPES] = {
+	[BFUSE_PASS] = "pass",
+	[BFUSE_COMPLETE] = "complete",
+};
+
+static const char *const features[] = { "notify", "complete", "payload", "hold" };
+
+static const char *const reasons[] = {
+	[BFUSE_REASON_NONE] = "not refused",
+	[BFUSE_REASON_RING] = "the ring's indexes are inconsistent",
+	[BFUSE_REASON_TAG] = "there is no such tag in this queue",
+	[BFUSE_REASON_STATE] = "the request does not wait for a verdict (answered twice?)",
+	[BFUSE_REASON_TYPE] = "the filter did not list this type of verdict in its interest",
+	[BFUSE_REASON_FLAGS] = "its flags make no sense for this type and operation",
+	[BFUSE_REASON_STATUS] = "its status is not one that a block device can return here",
+	[BFUSE_REASON_LENGTH] = "the read is longer than its slot, and no data were stored",
+	[BFUSE_REASON_RESERVED] = "a reserved field is not zero",
+};
+
+static const char *name_in(const char *const *names, size_t count, unsigned int i)
+{
+	return i < count && names[i] ? names[i] : NULL;
+}
+
+static const char *name_or_unknown(const char *const *names, size_t count, unsigned int i)
+{
+	const char *name = name_in(names, count, i);
+
+	return name ? name : "unknown";
+}
+
+static int parse(const char *const *names, size_t count, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (!strcmp(names[i], name))
+			return (int)i;
+	}
+	return -EINVAL;
+}
+
+const char *bfuse_op_name(unsigned int op)
+{
+	return name_or_unknown(ops, ARRAY_SIZE(ops), op);
+}
+
+int bfuse_op_parse(const char *name)
+{
+	return parse(ops, ARRAY_SIZE(ops), name);
+}
+
+static int add_op(const char *name, size_t length, uint32_t *mask)
+{
+	char copy[32];
+	int op;
+
+	if (length >= sizeof(copy))
+		return -EINVAL;
+	memcpy(copy, name, length);
+	copy[length] = '\0';
+	op = bfuse_op_parse(copy);
+	if (op < 0)
+		return op;
+	*mask |= 1u << op;
+	return 0;
+}
+
+int bfuse_ops_parse(const char *list, uint32_t *mask)
+{
+	*mask = 0;
+	if (!strcmp(list, "none"))
+		return 0;
+	if (!strcmp(list, "all")) {
+		*mask = BFUSE_OPS_ALL;
+		return 0;
+	}
+	for (;;) {
+		size_t length = strcspn(list, ",");
+		int err = add_op(list, length, mask);
+
+		if (err)
+			return err;
+		if (!list[length])
+			return 0;
+		list += length + 1;
+	}
+}
+
+char *bfuse_ops_format(uint32_t mask, char *buffer, size_t size)
+{
+	size_t used = 0;
+	unsigned int op;
+
+	snprintf(buffer, size, "%s", mask == BFUSE_OPS_ALL ? "all" : mask ? "" : "none");
+	for (op = 0; mask != BFUSE_OPS_ALL && op < 32 && used < size; op++) {
+		if (mask & 1u << op)
+			used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? "," : "", bfuse_op_name(op));
+	}
+	return buffer;
+}
+
+const char *bfuse_flag_name(unsigned int bit)
+{
+	return name_in(flags, ARRAY_SIZE(flags), bit);
+}
+
+const char *bfuse_policy_name(unsigned int policy)
+{
+	return name_or_unknown(policies, ARRAY_SIZE(policies), policy);
+}
+
+int bfuse_policy_parse(const char *name)
+{
+	return parse(policies, ARRAY_SIZE(policies), name);
+}
+
+const char *bfuse_state_name(unsigned int state)
+{
+	return name_or_unknown(states, ARRAY_SIZE(states), state);
+}
+
+const char *bfuse_reason_text(unsigned int reason)
+{
+	return reason < ARRAY_SIZE(reasons) ? reasons[reason] : "unknown reason";
+}
+
+const char *bfuse_verdict_name(unsigned int type)
+{
+	return name_or_unknown(verdicts, ARRAY_SIZE(verdicts), type);
+}
+
+const char *bfuse_feature_name(unsigned int bit)
+{
+	return name_in(features, ARRAY_SIZE(features), bit);
+}

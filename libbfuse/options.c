@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: LGPL-2.1 OR MIT
+/*
+ * The command line of bfuse_main().
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	OPT_DEVICE = 256,
+	OPT_ALTITUDE,
+	OPT_NAME,
+	OPT_QUEUES,
+	OPT_DEPTH,
+	OPT_POLICY,
+	OPT_FALLBACK,
+	OPT_DEADLINE,
+	OPT_HOLD,
+	OPT_ATTACHABLE,
+	OPT_READY_FD,
+	OPT_VERBOSE,
+	OPT_HELP,
+	OPT_OWN, /* the filter's first one */
+};
+
+struct common_option {
+	struct bfuse_option shown;
+	int id;
+};
+
+static const struct common_option common[] = {
+	{ { "device", "PATH", "filter this block device; repeat it for several" }, OPT_DEVICE },
+	{ { "altitude", "N", "where: 1 is nearest to the device, 1000000 to the file system" }, OPT_ALTITUDE },
+	{ { "name", "NAME", "what others see the filter called" }, OPT_NAME },
+	{ { "queues", "N", "queues, each with a thread; default: one per CPU" }, OPT_QUEUES },
+	{ { "depth", "N", "requests in flight per queue, a power of two" }, OPT_DEPTH },
+	{ { "policy", "pass|error|hold", "for requests that the filter can't answer" }, OPT_POLICY },
+	{ { "fallback", "pass|error", "what ends a hold" }, OPT_FALLBACK },
+	{ { "deadline", "MS", "how long the filter may keep a request" }, OPT_DEADLINE },
+	{ { "hold", "MS", "how long a hold lasts" }, OPT_HOLD },
+	{ { "attachable", NULL, "let \"bfuse attach\" put it on further devices" }, OPT_ATTACHABLE },
+	{ { "ready-fd", "FD", "write a newline there when all devices are filtered" }, OPT_READY_FD },
+	{ { "verbose", NULL, "say more" }, OPT_VERBOSE },
+	{ { "help", NULL, "this" }, OPT_HELP },
+};
+
+static int complain(const struct bfuse__command *command, const char *option, const char *value, const char *wanted)
+{
+	fprintf(stderr, "%s: --%s%s%s: %s\n", command->program, option, value ? " " : "", value ? value : "", wanted);
+	return BFUSE_EXIT_USAGE;
+}
+
+static int parse_number(const struct bfuse__command *command, const char *option, const char *value, uint32_t min,
+			uint32_t max, uint32_t *out)
+{
+	unsigned long long number;
+	char wanted[80];
+	char *end;
+
+	errno = 0;
+	number = strtoull(value, &end, 0);
+	if (!errno && *value >= '0' && *value <= '9' && !*end && number >= min && number <= max) {
+		*out = (uint32_t)number;
+		return 0;
+	}
+	snprintf(wanted, sizeof(wanted), "a number from %u to %u is wanted", min, max);
+	return complain(command, option, value, wanted);
+}
+
+static int parse_depth(struct bfuse__command *command, const char *value)
+{
+	int status = parse_number(command, "depth", value, 1, BFUSE_DEPTH_MAX, &command->reg.depth);
+
+	if (!status && command->reg.depth & (command->reg.depth - 1))
+		return complain(command, "depth", value, "a power of two is wanted");
+	return status;
+}
+
+static int parse_name(struct bfuse__command *command, const char *value)
+{
+	const char *c;
+
+	for (c = value; *c > ' ' && *c <= '~' && *c != '/'; c++)
+		;
+	if (*c || c == value || c - value >= BFUSE_NAME_MAX)
+		return complain(command, "name", value, "up to 31 printable characters without '/' and blanks are wanted");
+	memset(command->reg.name, 0, sizeof(command->reg.name));
+	memcpy(command->reg.name, value, (size_t)(c - value));
+	return 0;
+}
+
+static int parse_policy(struct bfuse__command *command, const char *option, const char *value, uint32_t max,
+			uint32_t *out)
+{
+	int policy = bfuse_policy_parse(value);
+
+	if (policy < BFUSE_POLICY_PASS || policy > (int)max)
+		return complain(command, option, value,
+				max == BFUSE_POLICY_HOLD ? "pass, error or hold is wanted" : "pass or error is wanted");
+	*out = (uint32_t)policy;
+	return 0;
+}
+
+static int add_device(struct bfuse__command *command, const char *path)
+{
+	const char **more = realloc(command->devices, (command->nr_devices + 1) * sizeof(*more));
+
+	if (!more)
+		return complain(command, "device", path, strerror(ENOMEM));
+	command->devices = more;
+	more[command->nr_devices++] = path;
+	return 0;
+}
+
+static int parse_common(struct bfuse__command *command, int id, const char *value)
+{
+	struct bfuse_register *reg = &command->reg;
+	struct bfuse_interest *interest = &reg->defaults;
+	uint32_t fd;
+	int status = 0;
+
+	switch (id) {
+	case OPT_DEVICE:
+		return add_device(command, value);
+	case OPT_ALTITUDE:
+		return parse_number(command, "altitude", value, BFUSE_ALTITUDE_MIN, BFUSE_ALTITUDE_MAX, &reg->altitude);
+	case OPT_NAME:
+		return parse_name(command, value);
+	case OPT_QUEUES:
+		return parse_number(command, "queues", value, 1, BFUSE_QUEUES_MAX, &reg->nr_queues);
+	case OPT_DEPTH:
+		return parse_depth(command, value);
+	case OPT_POLICY:
+		return parse_policy(command, "policy", value, BFUSE_POLICY_HOLD, &interest->policy);
+	case OPT_FALLBACK:
+		return parse_policy(command, "fallback", value, BFUSE_POLICY_ERROR, &interest->fallback);
+	case OPT_DEADLINE:
+		return parse_number(command, "deadline", value, 1, BFUSE_DEADLINE_MAX, &interest->deadline_ms);
+	case OPT_HOLD:
+		return parse_number(command, "hold", value, 1, BFUSE_DEADLINE_MAX, &interest->hold_ms);
+	case OPT_ATTACHABLE:
+		reg->flags |= BFUSE_FILTER_ATTACHABLE;
+		return 0;
+	case OPT_READY_FD:
+		status = parse_number(command, "ready-fd", value, 0, 65535, &fd);
+		command->ready_fd = status ? -1 : (int)fd;
+		return status;
+	case OPT_VERBOSE:
+		command->verbose = true;
+		return 0;
+	default:
+		command->help = true;
+		return 0;
+	}
+}
+
+static int parse_own(struct bfuse__command *command, const struct bfuse_filter *filter, int i, const char *value,
+		     void *user)
+{
+	const char *name = filter->options[i].name;
+	const char *wrong = filter->option(name, value, user);
+
+	return wrong ? complain(command, name, value, wrong) : 0;
+}
+
+static size_t count_own(const struct bfuse_filter *filter)
+{
+	size_t n = 0;
+
+	while (filter->options && filter->options[n].name)
+		n++;
+	return n;
+}
+
+static void to_long_option(struct option *option, const struct bfuse_option *shown, int id)
+{
+	option->name = shown->name;
+	option->has_arg = shown->argument ? required_argument : no_argument;
+	option->val = id;
+}
+
+/* Ends with an entry of zeroes, as getopt_long() wants it. */
+static struct option *long_options(const struct bfuse_filter *filter)
+{
+	size_t i, own = count_own(filter);
+	struct option *options = calloc(ARRAY_SIZE(common) + own + 1, sizeof(*options));
+
+	if (!options)
+		return NULL;
+	for (i = 0; i < ARRAY_SIZE(common); i++)
+		to_long_option(&options[i], &common[i].shown, common[i].id);
+	for (i = 0; i < own; i++)
+		to_long_option(&options[ARRAY_SIZE(common) + i], &filter->options[i], OPT_OWN + (int)i);
+	return options;
+}
+
+static void show(const struct bfuse_option *option)
+{
+	char left[40];
+
+	snprintf(left, sizeof(left), "--%s %s", option->name, option->argument ? option->argument : "");
+	printf("  %-26s  %s\n", left, option->help);
+}
+
+void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filter *filter)
+{
+	size_t i, own = count_own(filter);
+
+	printf("usage: %s --device PATH... [OPTION...]\n", command->program);
+	if (filter->summary)
+		printf("%s\n", filter->summary);
+	printf("\n");
+	for (i = 0; i < own; i++)
+		show(&filter->options[i]);
+	for (i = 0; i < ARRAY_SIZE(common); i++)
+		show(&common[i].shown);
+	printf("\nExit status: 0 ok, 1 other, 2 usage, 3 module not loaded, 4 not permitted, 5 no such block device,\n"
+	       "6 altitude taken, 7 other ABI, 8 device can't be filtered, 9 no such filter, 10 can't intercept.\n");
+}
+
+static int check_command(const struct bfuse__command *command, char **rest)
+{
+	if (*rest) {
+		fprintf(stderr, "%s: %s: unexpected; name devices with --device\n", command->program, *rest);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (!command->nr_devices && !(command->reg.flags & BFUSE_FILTER_ATTACHABLE)) {
+		fprintf(stderr, "%s: no device given; use --device PATH, or --attachable to wait for some\n",
+			command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (command->reg.defaults.policy != BFUSE_POLICY_HOLD &&
+	    (command->reg.defaults.hold_ms || command->reg.defaults.fallback)) {
+		fprintf(stderr, "%s: --hold and --fallback make sense only with --policy hold\n", command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	return 0;
+}
+
+static int parse_all(struct bfuse__command *command, int argc, char **argv, const struct bfuse_filter *filter,
+		     void *user, const struct option *options)
+{
+	int id, status = 0;
+
+	optind = 0;
+	opterr = 0;
+	while (!status && (id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (id == '?') {
+			fprintf(stderr, "%s: %s: unknown option, or without its value; see --help\n", command->program,
+				argv[optind - 1]);
+			status = BFUSE_EXIT_USAGE;
+		} else if (id >= OPT_OWN) {
+			status = parse_own(command, filter, id - OPT_OWN, optarg, user);
+		} else {
+			status = parse_common(command, id, optarg);
+		}
+	}
+	return status || command->help ? status : check_command(command, argv + optind);
+}
+
+int bfuse__parse(struct bfuse__command *command, int argc, char **argv, const struct bfuse_filter *filter, void *user)
+{
+	struct option *options = long_options(filter);
+	int status;
+
+	command->program = argc && strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argc ? argv[0] : filter->name;
+	command->ready_fd = -1;
+	bfuse_derive(filter, &command->reg);
+	if (!options) {
+		fprintf(stderr, "%s: %s\n", command->program, strerror(ENOMEM));
+		return BFUSE_EXIT_OTHER;
+	}
+	status = parse_all(command, argc, argv, filter, user, options);
+	free(options);
+	return status;
+}

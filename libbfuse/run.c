@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: LGPL-2.1 OR MIT
+/*
+ * Serving: one thread per queue.
+ *
+ * How it ends. bfuse_stop() sets a flag and wakes queue 0, whose thread detaches from all devices and goes on serving,
+ * as do the others. Events come on queue 0: when the last attachment is reported gone, none of its requests is left, and
+ * the thread sets bfuse->finished and wakes the rest. An error in any thread does that at once.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 64
+
+static void finish(struct bfuse *bfuse)
+{
+	unsigned int i;
+
+	atomic_store(&bfuse->finished, true);
+	for (i = 0; i < bfuse->nr_queues; i++)
+		bfuse_queue_wake(&bfuse->queues[i]);
+}
+
+static void finish_with(struct bfuse *bfuse, int err)
+{
+	int none = 0;
+
+	atomic_compare_exchange_strong(&bfuse->failure, &none, err);
+	finish(bfuse);
+}
+
+static void handle_request(struct bfuse_queue *queue, const struct bfuse_request *request)
+{
+	struct bfuse *bfuse = queue->bfuse;
+	struct io *io = bfuse__io_begin(queue, request);
+	bfuse_op_fn callback = request->op < BFUSE_OP_COUNT ? bfuse->ops[request->op] : NULL;
+	int reply = callback ? callback(&io->public, bfuse->user) : BFUSE_REPLY_PASS;
+
+	if (reply == BFUSE_REPLY_LATER)
+		return;
+	if (reply > BFUSE_REPLY_LATER) {
+		bfuse__log(bfuse, LOG_ERR, "%s: the callback for %s returned %d, which is no reply; the request fails",
+			   bfuse->reg.name, bfuse_op_name(request->op), reply);
+		reply = -EIO;
+	}
+	/* If the verdict can't be handed over, neither can those of the whole batch, and serve() will hear of it. */
+	bfuse_reply(&io->public, reply);
+}
+
+static void handle_done(struct bfuse_queue *queue, const struct bfuse_request *done)
+{
+	struct bfuse *bfuse = queue->bfuse;
+	struct io *io = &queue->ios[bfuse__index(queue, done->tag)];
+
+	io->done = true;
+	if (bfuse->filter->done)
+		bfuse->filter->done(&io->public, done, bfuse->user);
+	bfuse__io_end(io);
+}
+
+static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *event)
+{
+	unsigned int left = bfuse__forget(bfuse, event->attachment);
+
+	if (bfuse->filter->detached)
+		bfuse->filter->detached(event->attachment, event->status, bfuse->user);
+	if (!left && (bfuse->left || !(bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE)))
+		finish(bfuse);
+}
+
+static void handle_attached(struct bfuse *bfuse, const struct bfuse_request *event)
+{
+	struct bfuse_detach detach = { .size = sizeof(detach), .attachment = event->attachment };
+
+	if (bfuse__remember(bfuse, event->attachment) < 0)
+		bfuse__log(bfuse, LOG_ERR, "%s: no memory to remember attachment %u", bfuse->reg.name, event->attachment);
+	else if (bfuse->left)
+		bfuse__ioctl(bfuse, BFUSE_DETACH, &detach);
+	else
+		bfuse__tell_attached(bfuse, event->attachment);
+}
+
+static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
+{
+	switch (entry->kind) {
+	case BFUSE_REQUEST:
+		handle_request(queue, entry);
+		break;
+	case BFUSE_DONE:
+		handle_done(queue, entry);
+		break;
+	case BFUSE_EVENT:
+		if (entry->op == BFUSE_EVENT_ATTACHED)
+			handle_attached(queue->bfuse, entry);
+		else if (entry->op == BFUSE_EVENT_DETACHED)
+			handle_detached(queue->bfuse, entry);
+		break;
+	}
+}
+
+/* Heeds bfuse_stop(); in the thread of queue 0. */
+static void leave(struct bfuse *bfuse)
+{
+	unsigned int left;
+
+	bfuse->left = true;
+	pthread_mutex_lock(&bfuse->lock);
+	left = bfuse->nr_attachments;
+	pthread_mutex_unlock(&bfuse->lock);
+	if (left)
+		bfuse__detach_all(bfuse);
+	else
+		finish(bfuse);
+}
+
+static void serve(struct bfuse_queue *queue)
+{
+	struct bfuse_request entries[BATCH];
+	struct bfuse *bfuse = queue->bfuse;
+	unsigned int i, n;
+	int ready = 0;
+
+	while (ready >= 0) {
+		n = bfuse_queue_get(queue, entries, BATCH);
+		for (i = 0; i < n; i++)
+			handle(queue, &entries[i]);
+		if (!n && atomic_load(&bfuse->finished))
+			return;
+		if (queue->number == 0 && !bfuse->left && atomic_load(&bfuse->stop))
+			leave(bfuse);
+		ready = bfuse_queue_wait(queue, atomic_load(&bfuse->finished) ? 0 : 1, 0);
+	}
+	finish_with(bfuse, ready);
+}
+
+static void *serve_thread(void *argument)
+{
+	struct bfuse_queue *queue = argument;
+
+	queue->server = pthread_self();
+	atomic_store_explicit(&queue->served, true, memory_order_release);
+	serve(queue);
+	return NULL;
+}
+
+/* With all signals blocked, which the threads inherit. */
+static int start_threads(struct bfuse *bfuse)
+{
+	sigset_t all, old;
+	int err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (!err && bfuse->nr_threads < bfuse->nr_queues) {
+		err = pthread_create(&bfuse->threads[bfuse->nr_threads], NULL, serve_thread,
+				     &bfuse->queues[bfuse->nr_threads]);
+		if (!err)
+			bfuse->nr_threads++;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -err;
+}
+
+static void join_threads(struct bfuse *bfuse)
+{
+	while (bfuse->nr_threads)
+		pthread_join(bfuse->threads[--bfuse->nr_threads], NULL);
+	free(bfuse->threads);
+	bfuse->threads = NULL;
+}
+
+int bfuse_start(struct bfuse *bfuse)
+{
+	int err;
+
+	if (!bfuse->filter || !bfuse->nr_queues || bfuse->threads || atomic_load(&bfuse->finished))
+		return bfuse__fail(bfuse, -EINVAL, BFUSE_EXIT_OTHER, "bfuse_start() comes once, after bfuse_set_filter()");
+	bfuse->threads = calloc(bfuse->nr_queues, sizeof(*bfuse->threads));
+	err = bfuse->threads ? start_threads(bfuse) : -ENOMEM;
+	if (!err)
+		return 0;
+	finish(bfuse);
+	join_threads(bfuse);
+	return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't start %u threads: %s", bfuse->reg.name,
+			   bfuse->nr_queues, strerror(-err));
+}
+
+static bool has_work(struct bfuse *bfuse)
+{
+	bool attached;
+
+	pthread_mutex_lock(&bfuse->lock);
+	attached = bfuse->nr_attachments > 0;
+	pthread_mutex_unlock(&bfuse->lock);
+	return attached || bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE;
+}
+
+int bfuse_wait(struct bfuse *bfuse)
+{
+	if (!has_work(bfuse))
+		bfuse_stop(bfuse);
+	join_threads(bfuse);
+	return atomic_load(&bfuse->failure);
+}
+
+int bfuse_run(struct bfuse *bfuse)
+{
+	int err = bfuse_start(bfuse);
+
+	return err ? err : bfuse_wait(bfuse);
+}
+
+void bfuse_stop(struct bfuse *bfuse)
+{
+	atomic_store(&bfuse->stop, true);
+	if (bfuse->nr_queues)
+		bfuse_queue_wake(&bfuse->queues[0]);
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A filter that does nothing, at a chosen cost: what the benchmarks measure.
+ */
+#include <bfuse.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bench {
+	uint32_t ops;
+	uint32_t slot_size;
+	unsigned long spin;
+	bool payload;
+	bool notify;
+	bool zero;
+};
+
+static int handle(struct bfuse_io *io, void *user)
+{
+	const struct bench *bench = user;
+	volatile unsigned long i;
+
+	for (i = 0; i < bench->spin; i++)
+		;
+	if (bench->zero)
+		return io->request.op == BFUSE_OP_ZONE_APPEND ? BFUSE_REPLY_PASS : BFUSE_REPLY_COMPLETE;
+	return bench->notify ? BFUSE_REPLY_NOTIFY : BFUSE_REPLY_PASS;
+}
+
+static void handle_done(struct bfuse_io *io, const struct bfuse_request *done, void *user)
+{
+	(void)io;
+	(void)done;
+	(void)user;
+}
+
+static const char *parse_number(const char *value, unsigned long *number)
+{
+	char *end;
+
+	*number = strtoul(value, &end, 0);
+	return *value >= '0' && *value <= '9' && !*end ? NULL : "a number is wanted";
+}
+
+static const char *option(const char *name, const char *value, void *user)
+{
+	struct bench *bench = user;
+	const char *wrong = NULL;
+	unsigned long number;
+
+	if (!strcmp(name, "ops")) {
+		wrong = bfuse_ops_parse(value, &bench->ops) ? "a list such as read,write, or all or none is wanted" : NULL;
+	} else if (!strcmp(name, "slot")) {
+		wrong = parse_number(value, &number);
+		bench->slot_size = (uint32_t)number;
+	} else if (!strcmp(name, "spin")) {
+		wrong = parse_number(value, &bench->spin);
+	} else if (!strcmp(name, "payload")) {
+		bench->payload = true;
+	} else if (!strcmp(name, "notify")) {
+		bench->notify = true;
+	} else {
+		bench->zero = true;
+	}
+	return wrong;
+}
+
+static const char *configure(struct bfuse_register *reg, void *user)
+{
+	const uint32_t with_data = 1u << BFUSE_OP_READ | 1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_ZONE_APPEND;
+	const struct bench *bench = user;
+
+	reg->defaults.ops = bench->ops;
+	reg->slot_size = bench->slot_size;
+	if (bench->payload) {
+		reg->defaults.payload = bench->ops & with_data;
+		reg->slot_size = bench->slot_size ? bench->slot_size : 65536;
+	}
+	if (bench->zero) {
+		reg->defaults.verdicts |= 1u << BFUSE_COMPLETE;
+		reg->unknown = BFUSE_POLICY_ERROR;
+	}
+	return NULL;
+}
+
+static const struct bfuse_option options[] = {
+	{ "ops", "LIST", "interest: read,write,..., all (default) or none" },
+	{ "payload", NULL, "have the data copied" },
+	{ "slot", "BYTES", "size of a slot" },
+	{ "notify", NULL, "ask for completions" },
+	{ "zero", NULL, "complete everything at once: reads give zeroes, writes are lost" },
+	{ "spin", "N", "turns of an empty loop per request" },
+	{ NULL, NULL, NULL },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct bfuse_filter filter = {
+		.size = sizeof(filter),
+		.name = "bench",
+		.altitude = 500,
+		.summary = "Does nothing, at a chosen cost.",
+		.any = handle,
+		.done = handle_done,
+		.options = options,
+		.option = option,
+		.configure = configure,
+	};
+	struct bench bench = { .ops = BFUSE_OPS_ALL };
+
+	return bfuse_main(argc, argv, &filter, &bench);
+}
