@@ -8,8 +8,9 @@
  *	                v        v
  *	              LEAVING --> gone
  *
- * LEAVING: out of the chain. Its work (reap) waits for a grace period, after which no submitter can add a request, sends
- * on what waits, and looks whether a tag is still taken; the last tag that is freed makes it look again. What is gone holds
+ * LEAVING: out of the chain. Its work (reap) waits for a grace period, after which no submitter can add a request,
+ * sends on what waits, and looks whether a tag is still taken; the last tag that is freed makes it look again. What is
+ * gone holds
  * nothing: a tag counts in its lane from interception to completion, so no bio can come back to a gone attachment.
  *
  * The references of an attachment (device, its struct device, filter, module, hook) are dropped with its own last one.

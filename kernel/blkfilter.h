@@ -12,13 +12,13 @@
  *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
  *
  * An intercepted bio is not cloned. Its completion is hooked (bi_end_io, bi_private), the same bio goes on, and what it
- * had is put back when it completes. So nothing can be missing in a clone: cgroup, encryption context, integrity payload,
- * polling cookie and the sector that a zone append returns are the submitter's own. With filters at several altitudes
- * the marks nest, last in first out, which is why completions run from low to high.
+ * had is put back when it completes. So nothing can be missing in a clone: cgroup, encryption context, integrity
+ * payload, polling cookie and the sector that a zone append returns are the submitter's own. With filters at several
+ * altitudes the marks nest, last in first out, which is why completions run from low to high.
  *
  * Locks, outermost first:
- *	bf_lock		mutex: filters, devices, chains, states of attachments. Held without waiting for I/O: allocations
- *			under it are GFP_NOIO, user memory is never touched under it.
+ *	bf_lock		mutex: filters, devices, chains, states of attachments. Held without waiting for I/O:
+ *			allocations under it are GFP_NOIO, user memory is never touched under it.
  *	bf_queue.lock	spinlock, interrupts off: tags, lanes and the kernel's side of the rings. No bio is submitted or
  *			completed under it.
  *	bf_device.lock	spinlock, interrupts off: list of bios to submit. A leaf.
@@ -26,6 +26,10 @@
  */
 #ifndef BLKFILTER_H
 #define BLKFILTER_H
+
+#include <linux/printk.h>
+#undef pr_fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -306,6 +310,7 @@ void bf_intercept(struct bio *bio);
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
 void bf_forward(struct bf_request *rq, bool may_inline);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
+void bf_submit(struct bio *bio);
 void bf_submit_marked(struct bio *bio);
 void bf_request_endio(struct bio *bio);
 void bf_fail(struct bio *bio, blk_status_t status);

@@ -2,9 +2,9 @@
 /*
  * The filtered disks: found by gendisk in the hook, each with its chain of attachments.
  *
- * The chain holds the attachments of the disk and of its partitions, sorted by falling rank: partitions before the whole
- * disk, then by altitude. A bio meets those of its own partition and those of the disk. To go on below an attachment is to
- * look for the first lower rank, so it does not matter whether that attachment is still there.
+ * The chain holds the attachments of the disk and of its partitions, sorted by falling rank: partitions before the
+ * whole disk, then by altitude. A bio meets those of its own partition and those of the disk. To go on below an
+ * attachment is to look for the first lower rank, so it does not matter whether that attachment is still there.
  *
  * A device is published while its chain is not empty, and freed when its last attachment is. One that is attached to
  * again in between gets a second bf_device; the old one only finishes what it has.
@@ -34,8 +34,8 @@ struct bf_device *bf_device_find(const struct gendisk *disk)
 }
 
 /*
- * Who may wait while submitting. A driver with submit_bio is stacked; a disk without a parent device (loop, nbd, null_blk)
- * may have a file or a process behind it. What remains waits for hardware only.
+ * Who may wait while submitting. A driver with submit_bio is stacked; a disk without a parent device (loop, nbd,
+ * null_blk) may have a file or a process behind it. What remains waits for hardware only.
  */
 static bool is_hardware(const struct gendisk *disk)
 {
@@ -56,11 +56,13 @@ static void submit_work(struct work_struct *work)
 
 	blk_start_plug(&plug);
 	while ((bio = bio_list_pop(&bios)))
-		submit_bio_noacct(bio);
+		bf_submit(bio);
 	blk_finish_plug(&plug);
 }
 
-/* May sleep, and allocate with I/O: call it without bf_lock. A workqueue of its own: see bf_forward(), and dm does so. */
+/*
+ * May sleep, and allocate with I/O: call it without bf_lock. A workqueue of its own: see bf_forward(), and dm does so.
+ */
 struct bf_device *bf_device_alloc(struct gendisk *disk)
 {
 	struct bf_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
@@ -87,7 +89,10 @@ static void device_free(struct kref *ref)
 {
 	struct bf_device *dev = container_of(ref, struct bf_device, ref);
 
-	/* A submitter that found it under RCU may be about to hand over a bio; the workqueue drains when it is destroyed. */
+	/*
+	 * A submitter that found it under RCU may be about to hand over a bio; the workqueue drains when it is
+	 * destroyed.
+	 */
 	synchronize_rcu();
 	destroy_workqueue(dev->wq);
 	put_device(disk_to_dev(dev->disk));
@@ -201,8 +206,8 @@ struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 
 }
 
 /*
- * For the hook, for each bio to a filtered disk: does anybody want it? Who doesn't counts it as bypassed; who does will be
- * found again by bf_present(), which then counts those above.
+ * For the hook, for each bio to a filtered disk: does anybody want it? Who doesn't counts it as bypassed; who does will
+ * be found again by bf_present(), which then counts those above.
  */
 bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid)
 {
@@ -212,7 +217,10 @@ bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid)
 	return false;
 }
 
-/* A device leaves: the block layer has stopped it, or is about to; its filters are told when their last request is done. */
+/*
+ * A device leaves: the block layer has stopped it, or is about to; its filters are told when their last request is
+ * done.
+ */
 static void remove_dev(BF_CLASS_INTERFACE_ARGS)
 {
 	struct block_device *bdev = dev_to_bdev(dev);

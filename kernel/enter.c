@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * BFUSE_ENTER, the system call of a serving thread: verdicts in, requests out. Only the former is serialised, so that one
- * thread can wait for requests while another hands over a verdict.
+ * BFUSE_ENTER, the system call of a serving thread: verdicts in, requests out. Only the former is serialised, so that
+ * one thread can wait for requests while another hands over a verdict.
  */
 #include <linux/hrtimer.h>
 #include <linux/sched.h>
@@ -9,7 +9,9 @@
 
 #include "blkfilter.h"
 
-/* The first thread to come makes its process the server: its own I/O is not for itself, its exit is the filter's end. */
+/*
+ * The first thread to come makes its process the server: its own I/O is not for itself, its exit is the filter's end.
+ */
 static void note_server(struct bf_filter *f)
 {
 	if (likely(READ_ONCE(f->server)))

@@ -2,8 +2,8 @@
 /*
  * A filter: what an open file becomes by BFUSE_REGISTER. Its queues' rings and slots, its mapping, its death.
  *
- * It dies once: when its file is released, when the process that serves it exits (a child may have inherited the file), or
- * when that process closes its last descriptor (the mapping would keep the file). Then its attachments follow their
+ * It dies once: when its file is released, when the process that serves it exits (a child may have inherited the file),
+ * or when that process closes its last descriptor (the mapping would keep the file). Then its attachments follow their
  * policies. The memory lives on until the last attachment is gone, for passed requests are still in its tags.
  */
 #include <linux/ctype.h>
@@ -275,8 +275,8 @@ void bf_filter_die(struct bf_filter *f)
 }
 
 /*
- * A process closes a descriptor of @file, or exits. The serving process' exit is the death, whoever else has the file. Its
- * close is, if that was the last descriptor: what then holds the file are mappings.
+ * A process closes a descriptor of @file, or exits. The serving process' exit is the death, whoever else has the file.
+ * Its close is, if that was the last descriptor: what then holds the file are mappings.
  */
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files)
 {

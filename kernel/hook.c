@@ -2,16 +2,16 @@
 /*
  * Where a bio is caught: submit_bio_noacct() by ftrace, while anything is attached.
  *
- * The callback decides. A bio that nobody wants returns to the function as if nothing had been; for one that is wanted it
- * sets the instruction pointer to bf_intercept(), which takes the function's place. With nothing attached the function's
- * entry is the NOP that it was.
+ * The callback decides. A bio that nobody wants returns to the function as if nothing had been; for one that is wanted
+ * it sets the instruction pointer to bf_intercept(), which takes the function's place. With nothing attached the
+ * function's entry is the NOP that it was.
  *
  * FTRACE_OPS_FL_IPMODIFY makes this the function's only redirection (a second one, a livepatch or another filter
  * module, gets EBUSY, as do we), FTRACE_OPS_FL_PERMANENT keeps sysctl kernel.ftrace_enabled=0 from bypassing it
  * silently. There is no FTRACE_OPS_FL_RECURSION: nothing that the callback calls submits a bio.
  *
- * Leaving: after unregister_ftrace_function() no new task enters; one that is still inside bf_intercept() or the trampoline
- * does not sleep there, so synchronize_rcu_tasks() waits for it.
+ * Leaving: after unregister_ftrace_function() no new task enters; one that is still inside bf_intercept() or the
+ * trampoline does not sleep there, so synchronize_rcu_tasks() waits for it.
  */
 #include <linux/ftrace.h>
 #include <linux/rcupdate.h>
@@ -42,7 +42,8 @@ static __always_inline bool wanted(struct bio *bio)
 	return found;
 }
 
-static void notrace callback(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops, struct ftrace_regs *fregs)
+static void notrace callback(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+			     struct ftrace_regs *fregs)
 {
 	struct bio *bio = (struct bio *)ftrace_regs_get_argument(fregs, 0);
 
@@ -62,7 +63,7 @@ static int enable(void)
 	int err = register_ftrace_function(&hook);
 
 	if (err == -EBUSY)
-		pr_err("submit_bio_noacct is redirected by another module or livepatch, or kernel.ftrace_enabled is 0\n");
+		pr_err("submit_bio_noacct is taken by another module or livepatch, or kernel.ftrace_enabled is 0\n");
 	else if (err)
 		pr_err("submit_bio_noacct can't be hooked: error %d\n", err);
 	registered = !err;
@@ -114,8 +115,9 @@ bool bf_hook_active(void)
 }
 
 /*
- * Do both ways in lead through the hook? A compiler may have inlined submit_bio_noacct() into submit_bio(). The canary is
- * an operation that submit_bio_noacct() refuses for any disk, sent to a disk that was never added: harmless if missed.
+ * Do both ways in lead through the hook? A compiler may have inlined submit_bio_noacct() into submit_bio(). The canary
+ * is an operation that submit_bio_noacct() refuses for any disk, sent to a disk that was never added: harmless if
+ * missed.
  */
 static int sing(void)
 {
@@ -140,7 +142,7 @@ static int sing(void)
 	if (err)
 		return err;
 	if (canary_seen != 2) {
-		pr_err("this kernel's submit_bio_noacct can't be intercepted: %u of 2 test requests seen\n", canary_seen);
+		pr_err("submit_bio_noacct can't be intercepted in this kernel: %u of 2 test requests seen\n", canary_seen);
 		return -EOPNOTSUPP;
 	}
 	return 0;

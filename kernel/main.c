@@ -13,7 +13,10 @@
 DEFINE_MUTEX(bf_mutex);
 struct workqueue_struct *bf_wq;
 
-/* Allocations under the lock must not wait for I/O: it could be I/O that waits for a filter to be buried under this lock. */
+/*
+ * Allocations under the lock must not wait for I/O: it could be I/O that waits for a filter to be buried under this
+ * lock.
+ */
 unsigned int bf_lock(void)
 {
 	unsigned int noio = memalloc_noio_save();
@@ -111,16 +114,15 @@ static const struct bf_call {
 	size_t least;		/* what the first version had */
 	bool unprivileged;
 } calls[] = {
-#define CALL(nr, fn, type, ...) [_IOC_NR(nr)] = { fn, sizeof(struct type), sizeof(struct type), ##__VA_ARGS__ }
-	CALL(BFUSE_GET_INFO, do_info, bfuse_info, true),
-	CALL(BFUSE_REGISTER, do_register, bfuse_register),
-	CALL(BFUSE_ATTACH, do_attach, bfuse_attach),
-	CALL(BFUSE_DETACH, do_detach, bfuse_detach),
-	CALL(BFUSE_ENTER, do_enter, bfuse_enter),
-	CALL(BFUSE_DATA, do_data, bfuse_data),
-	CALL(BFUSE_NEXT, do_next, bfuse_next),
-	CALL(BFUSE_NEXT_FILTER, do_next_filter, bfuse_next_filter),
-#undef CALL
+	[_IOC_NR(BFUSE_GET_INFO)] = { do_info, sizeof(struct bfuse_info), sizeof(struct bfuse_info), true },
+	[_IOC_NR(BFUSE_REGISTER)] = { do_register, sizeof(struct bfuse_register), sizeof(struct bfuse_register) },
+	[_IOC_NR(BFUSE_ATTACH)] = { do_attach, sizeof(struct bfuse_attach), sizeof(struct bfuse_attach) },
+	[_IOC_NR(BFUSE_DETACH)] = { do_detach, sizeof(struct bfuse_detach), sizeof(struct bfuse_detach) },
+	[_IOC_NR(BFUSE_ENTER)] = { do_enter, sizeof(struct bfuse_enter), sizeof(struct bfuse_enter) },
+	[_IOC_NR(BFUSE_DATA)] = { do_data, sizeof(struct bfuse_data), sizeof(struct bfuse_data) },
+	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), sizeof(struct bfuse_next) },
+	[_IOC_NR(BFUSE_NEXT_FILTER)] = {
+		do_next_filter, sizeof(struct bfuse_next_filter), sizeof(struct bfuse_next_filter) },
 };
 
 static const struct bf_call *find_call(unsigned int cmd)
@@ -240,8 +242,8 @@ no_requests:
 }
 
 /*
- * Each open file and each attachment holds the module, so there is none. What may be left are the ends of functions: of the
- * works that dropped the last references, of submitters in the hook, of completions.
+ * Each open file and each attachment holds the module, so there is none. What may be left are the ends of functions: of
+ * the works that dropped the last references, of submitters in the hook, of completions.
  */
 static void __exit blkfilter_exit(void)
 {

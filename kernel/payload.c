@@ -2,9 +2,9 @@
 /*
  * Data of a request: between its bio and the slot of its tag, or a buffer of the filter.
  *
- * A slot shows what was copied into it and what the filter wrote, nothing else: slots are zeroed when they are allocated.
- * A read that the filter completes gets the bytes that it supplied; the rest is zeroed, for the bio's pages may hold
- * anything.
+ * A slot shows what was copied into it and what the filter wrote, nothing else: slots are zeroed when they are
+ * allocated. A read that the filter completes gets the bytes that it supplied; the rest is zeroed, for the bio's pages
+ * may hold anything.
  */
 #include <linux/highmem.h>
 #include <linux/slab.h>

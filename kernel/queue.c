@@ -10,7 +10,8 @@
  *	                     |   +--COMPLETE--> (BUSY) --> FREE
  *	                     +--deadline--> STALE --late verdict--> FREE
  *
- * All moves are under queue->lock. BUSY belongs to whoever copies, without the lock; who would take it away meanwhile sets
+ * All moves are under queue->lock. BUSY belongs to whoever copies, without the lock; who would take it away meanwhile
+ * sets
  * @abandoned and leaves the rest to him. From FREE to the end, but for STALE, the tag counts in its lane, and with that
  * keeps the attachment, the device and this queue alive.
  *
@@ -37,6 +38,7 @@ static void publish(struct bf_queue *q, const struct bfuse_request *desc)
 {
 	q->request_ring[q->request_tail & (q->filter->entries - 1)] = *desc;
 	WRITE_ONCE(q->request_tail, q->request_tail + 1);
+	/* Pairs with the filter's acquire: what the index covers is there. */
 	smp_store_release(&q->head->request_tail, q->request_tail);
 }
 
@@ -411,7 +413,10 @@ static void pump_later(struct bf_queue *q)
 		bf_queue_pump(q);
 }
 
-/* @bio, which was @rq's, is done and unmarked: it gets what it came with. RCU keeps the queue when the tag no longer does. */
+/*
+ * @bio, which was @rq's, is done and unmarked: it gets what it came with. RCU keeps the queue when the tag no longer
+ *	does.
+ */
 static void end_request(struct bf_request *rq, struct bio *bio)
 {
 	struct bf_queue *q = rq->queue;

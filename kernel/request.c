@@ -46,8 +46,8 @@ void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io)
 	bio->bi_end_io = end_io;
 	bio->bi_private = mark;
 	/*
-	 * A stacked driver's poll_bio() (dm) keeps its own list in bi_private of a polled bio while it resubmits the rest
-	 * of it. Polling such a bio falls back to interrupts, as it does on a queue that can't poll.
+	 * A stacked driver's poll_bio() (dm) keeps its own list in bi_private of a polled bio while it resubmits the
+	 * rest of it. Polling such a bio falls back to interrupts, as it does on a queue that can't poll.
 	 */
 	if ((bio->bi_opf & REQ_POLLED) && mark->disk->fops->poll_bio)
 		bio_clear_polled(bio);
@@ -138,7 +138,18 @@ bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin)
 	return taken;
 }
 
-/* Any context. @bio carries a mark for its disk, so the hook lets it pass. */
+/*
+ * Down to the device; @bio carries a mark for its disk, so the hook lets it pass. REQ_NOWAIT has done its work: the
+ * submitter did not wait. The BLK_STS_AGAIN that it may lead to is for the submitter's own context (io_uring retries it
+ * there, and hands it to the application when it comes from elsewhere); the caller here may wait.
+ */
+void bf_submit(struct bio *bio)
+{
+	bio->bi_opf &= ~REQ_NOWAIT;
+	submit_bio_noacct(bio);
+}
+
+/* Any context: @bio, marked, is submitted by a worker. */
 void bf_submit_marked(struct bio *bio)
 {
 	struct bf_device *dev;
@@ -171,11 +182,13 @@ static void submit_strays(struct work_struct *work)
 	while ((bio = bio_list_pop(&bios))) {
 		if (!bf_bio_is_marked(bio))
 			mark_loose(bio, &nobody, GFP_NOIO);
-		submit_bio_noacct(bio);
+		bf_submit(bio);
 	}
 }
 
-/* The hook stole @bio for attachments that have gone meanwhile. Must not sleep: it stands in for submit_bio_noacct(). */
+/*
+ * The hook stole @bio for attachments that have gone meanwhile. Must not sleep: it stands in for submit_bio_noacct().
+ */
 static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
 {
 	unsigned long flags;
@@ -214,8 +227,8 @@ void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origi
 }
 
 /*
- * After BFUSE_PASS, @rq in BF_TAG_DOWN: neither @rq nor what it points to may be touched once the bio is under way, except
- * the device, which lives as long as the caller's reference or grace period.
+ * After BFUSE_PASS, @rq in BF_TAG_DOWN: neither @rq nor what it points to may be touched once the bio is under way,
+ * except the device, which lives as long as the caller's reference or grace period.
  *
  * A filter's thread submits by itself (@may_inline) only to hardware. Below a stacked device may lie one that the same
  * thread serves: waiting there for a free tag, it would wait for itself. Those get a worker.
@@ -228,7 +241,7 @@ void bf_forward(struct bf_request *rq, bool may_inline)
 	if (bf_present(bio, rq->att->rank, &rq->mark.origin))
 		return;
 	if (may_inline && dev->may_submit_inline)
-		submit_bio_noacct(bio);
+		bf_submit(bio);
 	else
 		bf_device_submit(dev, bio);
 }

@@ -2,12 +2,12 @@
 /*
  * What becomes of requests whose filter does not answer: it died, it is late, or it was detached before it saw them.
  *
- *	death		each attachment by its policy: pass - it leaves; error - it stays as an orphan and fails what comes;
- *			hold - it stays as an orphan, requests wait for a successor (bf_adopt) until hold_ms is over, then
- *			the fallback decides.
- *	deadline	the request follows the policy (hold: hold_ms later, the fallback). Its tag is STALE until the filter
- *			answers. If nobody is waiting in the queue either, the attachment is STALLED: what comes follows the
- *			policy at once, until the filter calls BFUSE_ENTER again.
+ *	death		each attachment by its policy: pass - it leaves; error - it stays as an orphan and fails what
+ *			comes; hold - it stays as an orphan, requests wait for a successor (bf_adopt) until hold_ms is
+ *			over, then the fallback decides.
+ *	deadline	the request follows the policy (hold: hold_ms later, the fallback). Its tag is STALE until the
+ *			filter answers. If nobody is waiting in the queue either, the attachment is STALLED: what comes
+ *			follows the policy at once, until the filter calls BFUSE_ENTER again.
  *	detach		what the filter has not seen goes on below, as if it had never been attached.
  *
  * Context: workers and release(2); may sleep.
@@ -230,8 +230,9 @@ static void stall(struct bf_attachment *att)
 {
 	if (cmpxchg(&att->state, BFUSE_STATE_LIVE, BFUSE_STATE_STALLED) != BFUSE_STATE_LIVE)
 		return;
+	/* Pairs with the lock in unstall(): it finds the state that this announces. */
 	smp_store_release(&att->filter->stalled, true);
-	pr_warn("%pg: \"%s\" at altitude %u has not answered within %u ms and is passed over by its policy until it does\n",
+	pr_warn("%pg: \"%s\" at altitude %u has not answered within %u ms: its policy decides until it does\n",
 		att->bdev, att->filter->name, att->filter->altitude, att->interest.deadline_ms);
 }
 
@@ -293,7 +294,7 @@ void bf_settle_watch(struct work_struct *work)
 }
 
 /*
- * @heir stands in the chain in @dead's place, its bios waiting, and nobody sees @dead any more: a grace period has passed.
+ * @heir stands in the chain in @dead's place, its bios waiting, and nobody sees @dead any more: a grace period is over.
  * What waits there comes in front. Returns how much that was.
  */
 u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead)

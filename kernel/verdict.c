@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where a verdict is applied. The entry is copied once out of the shared ring and judged by what the kernel knows of the
- * tag. Context: the filter's thread in BFUSE_ENTER, under the queue's verdict_mutex.
+ * Where a verdict is applied. The entry is copied once out of the shared ring and judged by what the kernel knows of
+ * the tag. Context: the filter's thread in BFUSE_ENTER, under the queue's verdict_mutex.
  */
 #include "blkfilter.h"
 
@@ -152,6 +152,7 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 /* Applies what the ring holds at this moment. -EINVAL: @arg says which entry, and why. */
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg)
 {
+	/* Pairs with the filter's release: what the index covers is there. */
 	u32 tail = smp_load_acquire(&q->head->verdict_tail);
 	struct bfuse_verdict v;
 	struct blk_plug plug;
@@ -174,6 +175,7 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg)
 		arg->verdicts += !arg->reason;
 	}
 	blk_finish_plug(&plug);
+	/* Pairs with the filter's acquire: the entries are its again. */
 	smp_store_release(&q->head->verdict_head, q->verdict_head);
 	return arg->reason ? -EINVAL : 0;
 }

@@ -139,11 +139,11 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 	case -ENXIO:
 	case -ENODEV:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_NO_DEVICE, "%s: the device is gone", label);
+	case -EACCES:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION,
+				   "%s: filter %u doesn't let others attach it; start it with --attachable", label,
+				   attach->filter);
 	case -EPERM:
-		if (attach->filter)
-			return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION,
-					   "%s: filter %u doesn't let others attach it; start it with --attachable", label,
-					   attach->filter);
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "%s: needs CAP_SYS_ADMIN; try as root", label);
 	case -ENOENT:
 	case -ESHUTDOWN:

@@ -113,7 +113,7 @@ int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct
  * bfuse_attach_other - put somebody else's filter on a device.
  * @filter: its id, see bfuse_next_filter(); it must be BFUSE_FILTER_ATTACHABLE.
  *
- * Needs no bfuse_register(). Returns 0 or a negative errno as bfuse_attach(); -EPERM: the filter is not attachable.
+ * Needs no bfuse_register(). Returns 0 or a negative errno as bfuse_attach(); -EACCES: the filter is not attachable.
  */
 int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment);
 

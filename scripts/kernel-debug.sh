@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # The kernel that watches: compiled from Debian's kernel source with
-# tests/vm/debug.config.  Sourced by scripts/kernel.
+# tests/vm/debug.config, and debug-$SERIES.config if there is one.
+# Sourced by scripts/kernel.
 # shellcheck shell=bash
 
 # debug_kernel SERIES: 6.1 or 6.12.
 debug_kernel() {
 	local src=$DIR/src out=$DIR/root
 	[[ -e $src/Makefile ]] || debug_source "$1"
-	debug_config "$src"
+	debug_config "$1" "$src"
 	# Both look at every allocation or lock, and are not what is being tested.
 	local unwatched=(KASAN_SANITIZE_kmemleak.o=n KASAN_SANITIZE_lockdep.o=n)
 	say "compiling linux $(make -s -C "$src" kernelversion): this takes 10 minutes on 2 cores"
@@ -32,28 +33,29 @@ debug_source() {
 	mv "$DIR/src.new" "$DIR/src"
 }
 
-# debug_config SRC: the smallest kernel there is, plus the fragment.
+# debug_config SERIES SRC: the smallest kernel there is, plus the fragments.
 debug_config() {
-	local src=$1 lost
+	local src=$2 lost fragments=("$TOP/tests/vm/debug.config" "$TOP/tests/vm/debug-$1.config"*)
 	logged "$DIR/log.config" make -C "$src" tinyconfig
 	logged "$DIR/log.merge" env -C "$src" \
-		scripts/kconfig/merge_config.sh -m .config "$TOP/tests/vm/debug.config"
+		scripts/kconfig/merge_config.sh -m .config "${fragments[@]}"
 	logged "$DIR/log.config" make -C "$src" olddefconfig
-	lost=$(lost_options "$src/.config")
+	lost=$(lost_options "$src/.config" "${fragments[@]}")
 	[[ -z $lost ]] ||
-		die "options of tests/vm/debug.config that did not take effect:" \
+		die "options of ${fragments[*]#"$TOP/"} that did not take effect:" \
 			"a dependency is missing or the name is not this kernel's:"$'\n'"$lost"
 }
 
-# lost_options CONFIG: the fragment's lines that CONFIG does not have.  Kconfig
-# drops silently what it cannot satisfy.
+# lost_options CONFIG FRAGMENT...: lines of the fragments that CONFIG does not
+# have.  Kconfig drops silently what it cannot satisfy.
 lost_options() {
-	local line
-	grep -E '^CONFIG_' "$TOP/tests/vm/debug.config" | while read -r line; do
+	local line config=$1
+	shift
+	grep -hE '^CONFIG_' "$@" | while read -r line; do
 		if [[ $line == *=n ]]; then
-			! grep -q "^${line%=n}=" "$1" || echo "$line"
+			! grep -q "^${line%=n}=" "$config" || echo "$line"
 		else
-			grep -qFx "$line" "$1" || echo "$line"
+			grep -qFx "$line" "$config" || echo "$line"
 		fi
 	done
 }

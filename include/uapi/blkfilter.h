@@ -18,9 +18,10 @@
  *
  * Growth rules
  *	- Every ioctl argument begins with its size. The kernel accepts a shorter one (the rest reads as zero) and a
- *	  longer one whose tail is zero; a non-zero tail is refused with E2BIG. ioctls are told apart by type and number,
- *	  never by the encoded size.
- *	- Reserved fields and unknown flag bits must be zero, else EINVAL. What they mean later is announced by a feature
+ *	  longer one whose tail is zero; a non-zero tail is refused with E2BIG. ioctls are told apart by type and
+ *	  number, never by the encoded size.
+ *	- Reserved fields and unknown flag bits must be zero, else EINVAL. What they mean later is announced by a
+ *	feature
  *	  bit in struct bfuse_info.features; a filter lists the ones that it relies on in bfuse_register.features.
  *	- Descriptors are 64 bytes for ever. An unknown bfuse_request.kind is to be skipped by the filter.
  *	- An operation that a filter did not list in known_ops is never passed through it unseen: its
@@ -105,7 +106,8 @@ enum bfuse_op {
 
 /**
  * enum bfuse_event - what bfuse_request.op means in an entry of kind BFUSE_EVENT. Events come on queue 0.
- * @BFUSE_EVENT_ATTACHED: somebody else (``bfuse attach``) attached this filter; BFUSE_NEXT tells more of the attachment.
+ * @BFUSE_EVENT_ATTACHED: somebody else (``bfuse attach``) attached this filter; BFUSE_NEXT tells more of the
+ *	attachment.
  * @BFUSE_EVENT_DETACHED: the attachment is gone and none of its requests is left; status tells why: 0 it was asked for
  *	by BFUSE_DETACH, -ENODEV the device was removed.
  */
@@ -120,8 +122,8 @@ enum bfuse_event {
  * @op: enum bfuse_op; for events enum bfuse_event.
  * @ioprio: I/O priority as in ioprio_set(2).
  * @flags: BFUSE_RQ_*.
- * @tag: name of the request in verdicts and BFUSE_DATA; opaque. In a BFUSE_DONE the tag of the request that it ends; the tag
- *	and its slot are the filter's until bfuse_queue_head.request_head has passed the entry.
+ * @tag: name of the request in verdicts and BFUSE_DATA; opaque. In a BFUSE_DONE the tag of the request that it ends;
+ *	the tag and its slot are the filter's until bfuse_queue_head.request_head has passed the entry.
  * @sector: first sector in units of 512 bytes, counted from the start of the attached device (for an attachment to a
  *	whole disk also for I/O that entered through a partition).
  * @length: bytes, a multiple of 512; 0 for a flush. Up to 2^32 - 512 for discards and zeroes.
@@ -175,7 +177,8 @@ enum bfuse_verdict_type {
  * @type: enum bfuse_verdict_type.
  * @flags: BFUSE_VERDICT_*.
  * @status: COMPLETE: 0 or a negative errno out of EIO, EOPNOTSUPP, ENOSPC, ENODATA, EBADE, EILSEQ, ENOLINK, EREMOTEIO,
- *	ETIMEDOUT, ENOMEM, EROFS and EPERM (both reach the submitter as EIO), and EAGAIN (only for BFUSE_RQ_NOWAIT).
+ *	ETIMEDOUT, ENOMEM, EROFS and EPERM (both reach the submitter as EIO), and EAGAIN (only for BFUSE_RQ_NOWAIT;
+ *	io_uring hands it to the application instead of trying again).
  * @tag: the request's.
  */
 struct bfuse_verdict {
@@ -224,8 +227,8 @@ enum bfuse_policy {
 /**
  * struct bfuse_interest - what an attachment wants to see and promises to do.
  * @ops: mask of enum bfuse_op to be delivered. All else bypasses the filter; 0 is allowed.
- * @payload: subset of @ops whose data are copied: READ to the slot before its BFUSE_DONE, WRITE and ZONE_APPEND to the slot
- *	at delivery. Needs slot_size. EINVAL for operations without data.
+ * @payload: subset of @ops whose data are copied: READ to the slot before its BFUSE_DONE, WRITE and ZONE_APPEND to the
+ *	slot at delivery. Needs slot_size. EINVAL for operations without data.
  * @verdicts: mask of 1u << enum bfuse_verdict_type that the filter may give; BFUSE_PASS is always allowed.
  * @policy: enum bfuse_policy.
  * @fallback: BFUSE_POLICY_PASS or BFUSE_POLICY_ERROR, for BFUSE_POLICY_HOLD only; 0 stands for ERROR.
@@ -338,10 +341,12 @@ struct bfuse_register {
  * @policy: out: the policy in force, never BFUSE_POLICY_DEFAULT.
  * @adopted: out: requests taken over from a predecessor that died under BFUSE_POLICY_HOLD.
  *
- * Requests submitted from now on are seen whole. EBADF, ENOTBLK: @fd is not an open block device. EEXIST: the device has
- * an attachment at this altitude. ENXIO: the device is gone. EOPNOTSUPP: its driver has rw_page, which bypasses bios.
- * ENOENT: no such filter, or this file is not registered. EBUSY: the function submit_bio_noacct can't be hooked now
- * (another module redirects it, or kernel.ftrace_enabled is 0). ESHUTDOWN: the filter is dead.
+ * Requests submitted from now on are seen whole. EBADF, ENOTBLK: @fd is not an open block device. EEXIST: the device
+ * has an attachment at this altitude. ENXIO: the device is gone. EOPNOTSUPP: its driver has rw_page, which bypasses
+ * bios.
+ * ENOENT: no such filter, or this file is not registered. EACCES: @filter is not BFUSE_FILTER_ATTACHABLE. EBUSY: the
+ * function submit_bio_noacct can't be hooked now (another module redirects it, or kernel.ftrace_enabled is 0).
+ * ESHUTDOWN: the filter is dead.
  */
 struct bfuse_attach {
 	__u32	size;
@@ -355,7 +360,7 @@ struct bfuse_attach {
 };
 
 /* struct bfuse_detach.flags */
-#define BFUSE_DETACH_WAIT	(1u << 0)	/* return when the last request is answered; not from a serving thread */
+#define BFUSE_DETACH_WAIT	(1u << 0)	/* return when the last request is answered; not in a serving thread */
 
 /**
  * struct bfuse_detach - BFUSE_DETACH: end an attachment. Works on anybody's.
@@ -364,8 +369,8 @@ struct bfuse_attach {
  * @flags: BFUSE_DETACH_*.
  *
  * From now on no new request is presented; those that the filter has keep their deadline and want their verdicts.
- * BFUSE_EVENT_DETACHED tells the filter when the last is done, also of its own BFUSE_DETACH. ENOENT: no such attachment. EINTR: a signal came while
- * waiting; the detach goes on.
+ * BFUSE_EVENT_DETACHED tells the filter when the last is done, also of its own BFUSE_DETACH. ENOENT: no such
+ * attachment. EINTR: a signal came while waiting; the detach goes on.
  */
 struct bfuse_detach {
 	__u32	size;
@@ -379,7 +384,7 @@ struct bfuse_detach {
  */
 enum bfuse_reason {
 	BFUSE_REASON_NONE	= 0,
-	BFUSE_REASON_RING	= 1,	/* verdict_tail is more than a ring ahead of verdict_head; nothing was consumed */
+	BFUSE_REASON_RING	= 1,	/* verdict_tail is over a ring ahead of verdict_head; nothing was consumed */
 	BFUSE_REASON_TAG	= 2,	/* no such tag in this queue */
 	BFUSE_REASON_STATE	= 3,	/* the tag is not waiting for a verdict: answered twice, or never delivered */
 	BFUSE_REASON_TYPE	= 4,	/* unknown type, or not in bfuse_interest.verdicts */
@@ -390,7 +395,7 @@ enum bfuse_reason {
 };
 
 /* struct bfuse_enter.flags */
-#define BFUSE_ENTER_WAKE	(1u << 0)	/* end the wait of the thread that waits in this queue, or else the next wait */
+#define BFUSE_ENTER_WAKE	(1u << 0)	/* end the wait in this queue that is, or else the next one */
 
 /**
  * struct bfuse_enter - BFUSE_ENTER: hand over verdicts, then wait for requests.
@@ -398,8 +403,8 @@ enum bfuse_reason {
  * @queue: 0 to nr_queues - 1.
  * @flags: BFUSE_ENTER_*.
  * @min_requests: wait until the request ring holds as many entries (0: don't wait; at most depth).
- * @timeout_ns: longest wait in nanoseconds; 0 for ever. A wait that ends so, or by BFUSE_ENTER_WAKE, returns 0 with @ready
- *	possibly less than @min_requests.
+ * @timeout_ns: longest wait in nanoseconds; 0 for ever. A wait that ends so, or by BFUSE_ENTER_WAKE, returns 0 with
+ *	@ready possibly less than @min_requests.
  * @verdicts: out: entries of the verdict ring that were applied.
  * @reason: out: enum bfuse_reason; not 0 goes with EINVAL.
  * @entry: out: ring index of the refused entry.
@@ -409,8 +414,8 @@ enum bfuse_reason {
  * call, so that one bad entry harms nothing else; no waiting is done then. A verdict for a request that was settled
  * meanwhile by its deadline is accepted and has no effect.
  *
- * Threads may call it for the same queue at the same time, one waiting and another handing over a verdict, as long as they
- * agree among themselves who writes to the verdict ring and who reads the request ring.
+ * Threads may call it for the same queue at the same time, one waiting and another handing over a verdict, as long as
+ * they agree among themselves who writes to the verdict ring and who reads the request ring.
  *
  * EINVAL: see @reason; or bad @queue. EINTR: a signal came while waiting.
  * ENOENT: not registered. ESHUTDOWN: the filter is dead, because the process that served it exited.
@@ -429,7 +434,7 @@ struct bfuse_enter {
 };
 
 /* struct bfuse_data.flags */
-#define BFUSE_DATA_STORE	(1u << 0)	/* filter to bio (a read to be completed); else bio to filter (a write) */
+#define BFUSE_DATA_STORE	(1u << 0)	/* to the bio of a read to be completed; else from that of a write */
 
 /**
  * struct bfuse_data - BFUSE_DATA: copy data of a request that waits for its verdict, of any length, slot or not.
@@ -458,7 +463,8 @@ struct bfuse_data {
 /**
  * enum bfuse_state - state of an attachment.
  * @BFUSE_STATE_LIVE: served.
- * @BFUSE_STATE_STALLED: a deadline has passed and nobody is looking: requests follow the policy until the filter is back.
+ * @BFUSE_STATE_STALLED: a deadline has passed and nobody is looking: requests follow the policy until the filter is
+ *	back.
  * @BFUSE_STATE_ORPHAN: the filter died; the attachment stays by its policy (error, hold).
  * @BFUSE_STATE_LEAVING: detached; the last requests are being answered.
  */

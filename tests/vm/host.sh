@@ -35,7 +35,7 @@ check_unused() {
 on_host() {
 	local disks status=0 marker start=$SECONDS
 	local -x RESULT=$2 REASON=$2/reason OUT=$2/out BLKFILTER=$PAYLOAD_DIR
-	local -x LD_LIBRARY_PATH=$PAYLOAD_DIR/libbfuse
+	local -x LD_LIBRARY_PATH=$PAYLOAD_DIR/lib
 	read -ra disks <<<"$(head_of "$1" disks)"
 	mkdir -p "$OUT"
 	if [[ $HOST_SKIP ]]; then

@@ -36,7 +36,7 @@ make_image() {
 check_tools() {
 	local absent
 	absent=$(missing_packages "${TOOL_PACKAGES[@]}")
-	[[ -z $absent ]] || die "run scripts/deps check first: not installed:" $absent
+	[[ -z $absent ]] || die "run scripts/deps check first: not installed: ${absent//$'\n'/ }"
 }
 
 # image_key K: changes when the content of the image would.

@@ -224,7 +224,7 @@ static void set_environment(void)
 	setenv("HOME", "/root", 1);
 	setenv("LC_ALL", "C", 1);
 	setenv("BLKFILTER", "/blkfilter", 1);
-	setenv("LD_LIBRARY_PATH", "/blkfilter/libbfuse", 1);
+	setenv("LD_LIBRARY_PATH", "/blkfilter/lib", 1);
 	setenv("RESULT", "/run/result", 1);
 	setenv("REASON", "/run/result/reason", 1);
 	setenv("OUT", "/run/result/out", 1);

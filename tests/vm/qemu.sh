@@ -82,10 +82,12 @@ all_disks() {
 	done
 }
 
-# ports DIR: virtio-serial ports, see tests/vm/init.  The one called monitor is
-# wired to QEMU's own monitor: the guest can have its disks unplugged.
+# ports DIR: virtio-serial ports, see tests/vm/init.c.  The one called monitor
+# is wired to QEMU's own monitor: the guest can have its disks unplugged.  The
+# socket's path is limited to 107 bytes, so it isn't in DIR.
 ports() {
-	local name
+	local name qmp
+	qmp=$WORK/$(basename "$1").qmp
 	PORTS=(-device "virtio-serial-pci,max_ports=4")
 	for name in log result; do
 		PORTS+=(
@@ -95,14 +97,14 @@ ports() {
 	done
 	# shellcheck disable=SC2054 # QEMU's commas
 	PORTS+=(
-		-chardev "socket,id=qmp,path=$1/qmp,server=on,wait=off"
+		-chardev "socket,id=qmp,path=$qmp,server=on,wait=off"
 		-mon chardev=qmp,mode=control
-		-chardev "socket,id=monitor,path=$1/qmp"
+		-chardev "socket,id=monitor,path=$qmp"
 		-device virtserialport,chardev=monitor,name=monitor
 	)
 }
 
-# kernel_args TEST K: for the guest's kernel, and through it for tests/vm/init.
+# kernel_args TEST K: for the guest's kernel, and through it for tests/vm/init.c.
 kernel_args() {
 	local disks args=("${BOOT_ARGS[@]}")
 	disks=$(head_of "$1" disks)

@@ -7,7 +7,7 @@
 # guest that died while it sent: its status, sent last, does not count then.
 receive() {
 	tar -C "$1" -xf "$1/result" 2>/dev/null || rm -f "$1/status"
-	rm -f "$1/result" "$1"/disk*.img "$1/qmp"
+	rm -f "$1/result" "$1"/disk*.img
 }
 
 # verdict TEST DIR: the one line.
