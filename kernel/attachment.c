@@ -41,6 +41,8 @@ static void attachment_free(struct kref *ref)
 		put_device(&att->bdev->bd_device);
 	if (att->filter)
 		bf_filter_put(att->filter);
+	if (att->heir)
+		bf_attachment_put(att->heir);
 	free_percpu(att->stat);
 	kfree(att->attached);
 	kfree(att->detached);
@@ -159,7 +161,7 @@ void bf_attachment_leave(struct bf_attachment *att, int reason)
 		return;
 	WRITE_ONCE(att->state, BFUSE_STATE_LEAVING);
 	att->reason = reason;
-	if (!list_empty(&att->node))
+	if (att->in_chain)
 		bf_chain_remove(att);
 	queue_work(bf_wq, &att->reap);
 }
@@ -203,7 +205,6 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 		return NULL;
 	}
 	kref_init(&att->ref);
-	INIT_LIST_HEAD(&att->node);
 	INIT_WORK(&att->reap, reap);
 	INIT_DELAYED_WORK(&att->hold, bf_settle_hold_expired);
 	init_completion(&att->gone);
@@ -276,8 +277,8 @@ static int publish(struct bf_attachment *att, struct inode *inode, struct bf_att
 	if (other) {
 		kref_get(&other->ref);
 		bf_chain_remove(other);
-		INIT_LIST_HEAD(&other->node);
-		other->adopting = true;
+		kref_get(&att->ref);
+		WRITE_ONCE(other->heir, att);
 	}
 	*dead = other;
 	return 0;

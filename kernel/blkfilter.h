@@ -88,6 +88,7 @@ struct bf_request {
 	u8			state;	/* enum bf_tag_state */
 	bool			notify;
 	bool			abandoned; /* settle it when it is no longer BUSY */
+	bool			with_data; /* its BFUSE_DONE comes with the data of the read in the slot */
 	blk_status_t		status;
 	u32			stored;	/* bytes of a read supplied by BFUSE_DATA, from the start */
 	u64			tag;
@@ -167,6 +168,7 @@ struct bf_filter {
 	u32			off_requests, off_verdicts, off_slots;
 	wait_queue_head_t	poll_wait;
 	struct delayed_work	watch;		/* deadlines */
+	struct work_struct	free;
 	struct bf_queue		queues[];
 };
 
@@ -217,9 +219,12 @@ struct bf_attachment {
 	struct bfuse_interest	interest;	/* defaults resolved */
 	u32			state;		/* enum bfuse_state; written under bf_lock, except LIVE <-> STALLED */
 	s32			reason;		/* why it is leaving */
+	bool			in_chain;
 	bool			adopting;	/* bios wait until a predecessor's are in front of them */
 	bool			unhooked;	/* grace period after leaving the chain has passed */
 	unsigned long		reaped;		/* bit 0 */
+	unsigned long		probe;		/* jiffies: STALLED, but then one request is tried */
+	struct bf_attachment	*heir;		/* it took this one's place; with a reference */
 	struct bf_stat __percpu	*stat;
 	struct bf_event		*attached, *detached;	/* allocated in advance, until they are posted */
 	struct work_struct	reap;
@@ -293,7 +298,8 @@ struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
 struct bio *bf_tag_take_bio(struct bf_request *rq);
 void bf_tag_free(struct bf_request *rq);
 void bf_tag_finish(struct bf_request *rq);
-void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin);
+void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
+		  bool again);
 
 /* enter.c: the system call of a serving thread */
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg);
@@ -319,6 +325,7 @@ void bf_fail(struct bio *bio, blk_status_t status);
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
 
 /* settle.c: what becomes of requests whose filter is dead, late or gone */
+unsigned long bf_limit(const struct bf_attachment *att);
 void bf_settle_tag(struct bf_request *rq);
 void bf_settle_lanes(struct bf_attachment *att, bool sent_too);
 void bf_settle_hold_expired(struct work_struct *work);

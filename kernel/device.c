@@ -146,6 +146,7 @@ void bf_chain_insert(struct bf_attachment *att)
 		}
 	}
 	list_add_tail_rcu(&att->node, place);
+	att->in_chain = true;
 	sum_ops(att->dev);
 }
 
@@ -154,6 +155,7 @@ void bf_chain_remove(struct bf_attachment *att)
 {
 	lockdep_assert_held(&bf_mutex);
 	list_del_rcu(&att->node);
+	att->in_chain = false;
 	sum_ops(att->dev);
 	if (list_empty(&att->dev->chain))
 		hlist_del_init_rcu(&att->dev->node);
@@ -178,8 +180,11 @@ static __always_inline bool skips(const struct bf_attachment *att, u32 op, pid_t
 
 	if (!(att->match & (1u << op)) || (tgid && tgid == READ_ONCE(att->filter->server)))
 		return true;
-	return state != BFUSE_STATE_LIVE &&
-	       (state == BFUSE_STATE_LEAVING || att->interest.policy == BFUSE_POLICY_PASS);
+	if (likely(state == BFUSE_STATE_LIVE))
+		return false;
+	if (state == BFUSE_STATE_STALLED && time_after(jiffies, READ_ONCE(att->probe)))
+		return false;
+	return state == BFUSE_STATE_LEAVING || att->interest.policy == BFUSE_POLICY_PASS;
 }
 
 /* Under RCU. The next attachment below @below that wants @bio; counts those that it passes by if @count. */

@@ -67,7 +67,7 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 
 static bool has_pending(struct bf_queue *q)
 {
-	return !list_empty(&q->hungry) || !list_empty(&q->done) || !list_empty(&q->events);
+	return !list_empty(&q->hungry) || !list_empty(&q->done) || !list_empty(&q->read) || !list_empty(&q->events);
 }
 
 static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)

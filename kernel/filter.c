@@ -64,9 +64,8 @@ static void queue_free(struct bf_queue *q)
 	kvfree(q->requests);
 }
 
-static void filter_free(struct kref *ref)
+static void filter_free(struct bf_filter *f)
 {
-	struct bf_filter *f = container_of(ref, struct bf_filter, ref);
 	u32 i;
 
 	/* Who completed the last request may still be waking its queue. */
@@ -77,10 +76,22 @@ static void filter_free(struct kref *ref)
 	kvfree(f);
 }
 
-/* May sleep. */
+static void free_work(struct work_struct *work)
+{
+	filter_free(container_of(work, struct bf_filter, free));
+}
+
+static void last_put(struct kref *ref)
+{
+	struct bf_filter *f = container_of(ref, struct bf_filter, ref);
+
+	/* It may be the filter's own watch that drops the last attachment. */
+	queue_work(bf_wq, &f->free);
+}
+
 void bf_filter_put(struct bf_filter *f)
 {
-	kref_put(&f->ref, filter_free);
+	kref_put(&f->ref, last_put);
 }
 
 struct bf_filter *bf_filter_by_id(u32 id)
@@ -180,6 +191,7 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	INIT_LIST_HEAD(&f->attachments);
 	init_waitqueue_head(&f->poll_wait);
 	INIT_DELAYED_WORK(&f->watch, bf_settle_watch);
+	INIT_WORK(&f->free, free_work);
 	memcpy(f->name, arg->name, sizeof(f->name));
 	f->altitude = arg->altitude;
 	f->flags = arg->flags;
@@ -197,7 +209,7 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 		err = queue_init(&f->queues[i], f);
 	if (!err)
 		return f;
-	filter_free(&f->ref);
+	filter_free(f);
 	return ERR_PTR(err);
 }
 
@@ -244,6 +256,9 @@ static void orphan(struct bf_attachment *att)
 		bf_attachment_leave(att, 0);
 	else
 		WRITE_ONCE(att->state, BFUSE_STATE_ORPHAN);
+	/* Under bf_lock, where only a LEAVING attachment may be about to end. */
+	if (att->state == BFUSE_STATE_ORPHAN && att->interest.policy == BFUSE_POLICY_HOLD)
+		queue_delayed_work(bf_wq, &att->hold, msecs_to_jiffies(att->interest.hold_ms));
 }
 
 /* May sleep. Does not wait for requests that are below. */
@@ -269,8 +284,6 @@ void bf_filter_die(struct bf_filter *f)
 		pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, f->name, f->altitude,
 			att->state == BFUSE_STATE_ORPHAN ? " and left an orphan" : "");
 		bf_settle_lanes(att, true);
-		if (att->interest.policy == BFUSE_POLICY_HOLD && att->state == BFUSE_STATE_ORPHAN)
-			queue_delayed_work(bf_wq, &att->hold, msecs_to_jiffies(att->interest.hold_ms));
 	}
 }
 

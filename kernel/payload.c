@@ -60,6 +60,17 @@ void bf_zero_bio(struct bio *bio, struct bvec_iter iter, u32 offset, u32 bytes)
 		memzero_bvec(&bv);
 }
 
+static u32 *nr_sent(struct bf_request *rq)
+{
+	return &rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent;
+}
+
+static void take_back(struct bf_request *rq)
+{
+	rq->state = BF_TAG_BUSY;
+	--*nr_sent(rq);
+}
+
 /* Takes a tag that waits for its verdict out of everybody's reach while its data are copied. */
 static struct bf_request *hold_tag(struct bf_queue *q, const struct bfuse_data *arg, int *err)
 {
@@ -76,7 +87,7 @@ static struct bf_request *hold_tag(struct bf_queue *q, const struct bfuse_data *
 	else if (arg->length > rq->length || arg->offset > rq->length - arg->length)
 		*err = -EINVAL;
 	else
-		rq->state = BF_TAG_BUSY;
+		take_back(rq);
 	spin_unlock_irq(&q->lock);
 	return *err ? NULL : rq;
 }
@@ -87,8 +98,10 @@ static void release_tag(struct bf_request *rq)
 
 	spin_lock_irq(&rq->queue->lock);
 	abandoned = rq->abandoned;
-	if (!abandoned)
+	if (!abandoned) {
 		rq->state = BF_TAG_SENT;
+		++*nr_sent(rq);
+	}
 	spin_unlock_irq(&rq->queue->lock);
 	if (abandoned)
 		bf_settle_tag(rq);

@@ -169,6 +169,7 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, c
 	rq->op = bf_bio_op(bio);
 	rq->notify = false;
 	rq->abandoned = false;
+	rq->with_data = false;
 	rq->stored = 0;
 	rq->tag += 1ull << 32;
 	rq->mark.origin = *origin;
@@ -202,8 +203,9 @@ static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio
 	return true;
 }
 
-/* Under the lock. */
-void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
+/* Under the lock. @again: a filter has had it, so it goes to the head and is marked when it is delivered. */
+void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
+		  bool again)
 {
 	if (!bf_bio_is_marked(bio))
 		bf_mark_waiting(bio, origin);
@@ -211,7 +213,12 @@ void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, con
 		lane->since = jiffies;
 		list_add_tail(&lane->hungry, &q->hungry);
 	}
-	bio_list_add(&lane->waiting, bio);
+	if (again) {
+		bio_list_add_head(&lane->waiting, bio);
+		lane->nr_redeliver++;
+	} else {
+		bio_list_add(&lane->waiting, bio);
+	}
 }
 
 enum admission { SEND, WAIT, FAIL, PASS_BY };
@@ -223,13 +230,20 @@ static enum admission by_policy(const struct bf_attachment *att)
 	return att->interest.policy == BFUSE_POLICY_ERROR ? FAIL : PASS_BY;
 }
 
-static enum admission admission(const struct bf_attachment *att)
+static enum admission admission(struct bf_attachment *att)
 {
 	switch (att->state) {
 	case BFUSE_STATE_LIVE:
 		return SEND;
 	case BFUSE_STATE_LEAVING:
 		return PASS_BY;
+	case BFUSE_STATE_STALLED:
+		/* A filter that sleeps in poll(2) is woken by nothing but a request. */
+		if (time_after(jiffies, READ_ONCE(att->probe))) {
+			WRITE_ONCE(att->probe, jiffies + bf_limit(att));
+			return SEND;
+		}
+		fallthrough;
 	default:
 		return by_policy(att);
 	}
@@ -271,7 +285,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	if (rq)
 		sent = deliver(rq, lane, bio, origin, false, &flags);
 	else if (way == SEND || way == WAIT)
-		bf_lane_wait(lane, q, bio, origin);
+		bf_lane_wait(lane, q, bio, origin, false);
 	spin_unlock_irqrestore(&q->lock, flags);
 
 	if (way == PASS_BY) {
@@ -301,7 +315,7 @@ static void post_done(struct bf_request *rq)
 	desc.time = ktime_get_ns();
 	desc.cpu = raw_smp_processor_id();
 	bf_count(rq->att, notified);
-	if (rq->state == BF_TAG_BUSY) {
+	if (rq->with_data) {
 		desc.flags = BFUSE_RQ_PAYLOAD;
 		rq->state = BF_TAG_READ;
 		rq->done_index = q->request_tail;
@@ -322,8 +336,7 @@ static void finish(struct bf_request *rq)
 	} else if (room(q)) {
 		post_done(rq);
 	} else {
-		if (rq->state != BF_TAG_BUSY)
-			rq->state = BF_TAG_DONE;
+		rq->state = BF_TAG_DONE;
 		list_add_tail(&rq->node, &q->done);
 	}
 }
@@ -388,8 +401,10 @@ void bf_queue_pump(struct bf_queue *q)
 
 	spin_lock_irqsave(&q->lock, flags);
 	before = q->request_tail;
-	if (!q->filter->dead)
+	if (!q->filter->dead) {
+		reap_read(q);
 		post_pending(q);
+	}
 	while (!q->filter->dead && (lane = next_lane(q)) && (rq = tag_get(q))) {
 		bio = lane_pop(lane, &origin, &redelivered);
 		if (!deliver(rq, lane, bio, &origin, redelivered, &flags)) {
@@ -456,6 +471,7 @@ void bf_tag_finish(struct bf_request *rq)
 	}
 	spin_lock_irqsave(&q->lock, flags);
 	rq->state = BF_TAG_BUSY;
+	rq->with_data = true;
 	list_add_tail(&rq->node, &q->copies);
 	queue_work(bf_wq, &q->work);
 	spin_unlock_irqrestore(&q->lock, flags);

@@ -217,13 +217,11 @@ void bf_intercept(struct bio *bio)
 		submit_unseen(bio, &origin);
 }
 
-/* @bio is unmarked by us and goes on below @att without having been seen by it. Process context. */
+/* @bio, without a mark of @att, goes on below it unseen. Process context; does not sleep. */
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
 {
-	if (bf_present(bio, att->rank, origin))
-		return;
-	mark_loose(bio, origin, GFP_NOIO);
-	bf_submit_marked(bio);
+	if (!bf_present(bio, att->rank, origin))
+		submit_unseen(bio, origin);
 }
 
 /*

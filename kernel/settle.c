@@ -7,7 +7,8 @@
  *			over, then the fallback decides.
  *	deadline	the request follows the policy (hold: hold_ms later, the fallback). Its tag is STALE until the
  *			filter answers. If nobody is waiting in the queue either, the attachment is STALLED: what comes
- *			follows the policy at once, until the filter calls BFUSE_ENTER again.
+ *			follows the policy at once, until the filter calls BFUSE_ENTER again; one request a deadline
+ *			is tried, to wake it.
  *	detach		what the filter has not seen goes on below, as if it had never been attached.
  *
  * Context: workers and release(2); may sleep.
@@ -35,32 +36,42 @@ static bool holds(const struct bf_attachment *att)
 	return att->state == BFUSE_STATE_ORPHAN && att->interest.policy == BFUSE_POLICY_HOLD;
 }
 
-/* Back to the head of its lane, for the successor: unless the hold has just ended. */
-static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
+/*
+ * Back to the head of its lane, for the filter that is to come; or, if @att is the one that came, for it. False: there
+ * is none to wait for.
+ */
+static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
+		       bool inherited)
 {
 	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
-	struct bio *newer;
-	bool held;
+	bool waits;
 
 	spin_lock_irq(&q->lock);
-	held = holds(att);
-	if (held) {
-		newer = bio_list_get(&lane->waiting);
-		bf_lane_wait(lane, q, bio, origin);
-		lane->waiting.tail->bi_next = newer;
-		while (lane->waiting.tail->bi_next)
-			lane->waiting.tail = lane->waiting.tail->bi_next;
-		lane->nr_redeliver++;
-	}
+	waits = !READ_ONCE(att->heir) && (holds(att) || (inherited && att->state == BFUSE_STATE_LIVE));
+	if (waits)
+		bf_lane_wait(lane, q, bio, origin, true);
 	spin_unlock_irq(&q->lock);
-	return held;
+	return waits;
 }
 
-/* @bio, unmarked and out of its tag, had been taken by the filter. */
+/* @bio, unmarked and out of its tag, had been taken by the filter. If a successor has come meanwhile it goes there. */
 static void settle_taken(struct bf_attachment *att, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
 {
-	if (!holds(att) || !wait_again(att, q, bio, origin))
-		follow_policy(att, bio, origin);
+	u32 nr = q - q->filter->queues;
+	struct bf_attachment *heir;
+	bool inherited = false;
+
+	while (!wait_again(att, q, bio, origin, inherited)) {
+		heir = READ_ONCE(att->heir);
+		if (!heir) {
+			follow_policy(att, bio, origin);
+			return;
+		}
+		att = heir;
+		inherited = true;
+		q = &heir->filter->queues[nr % heir->filter->nr_queues];
+	}
+	bf_queue_pump(q);
 }
 
 static void release_lane(struct bf_lane *lane)
@@ -172,7 +183,7 @@ void bf_settle_hold_expired(struct work_struct *work)
 {
 	struct bf_attachment *att = container_of(to_delayed_work(work), struct bf_attachment, hold);
 	unsigned int noio = bf_lock();
-	bool over = holds(att) && !att->adopting;
+	bool over = holds(att) && !att->heir;
 
 	if (over) {
 		pr_warn("%pg: no successor for \"%s\" at altitude %u: its requests %s\n", att->bdev, att->filter->name,
@@ -189,7 +200,8 @@ void bf_settle_hold_expired(struct work_struct *work)
 		bf_settle_lanes(att, false);
 }
 
-static unsigned long limit(const struct bf_attachment *att)
+/* How long the filter may keep a request, in jiffies. */
+unsigned long bf_limit(const struct bf_attachment *att)
 {
 	u32 ms = att->interest.deadline_ms;
 
@@ -207,7 +219,7 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 	struct bio *bio = NULL;
 
 	spin_lock_irq(&q->lock);
-	if (rq->state == BF_TAG_SENT && rq->att == att && time_after(jiffies, rq->sent + limit(att))) {
+	if (rq->state == BF_TAG_SENT && rq->att == att && time_after(jiffies, rq->sent + bf_limit(att))) {
 		origin = rq->mark.origin;
 		bio = bf_tag_take_bio(rq);
 		rq->state = BF_TAG_STALE;
@@ -228,6 +240,7 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 
 static void stall(struct bf_attachment *att)
 {
+	WRITE_ONCE(att->probe, jiffies + bf_limit(att));
 	if (cmpxchg(&att->state, BFUSE_STATE_LIVE, BFUSE_STATE_STALLED) != BFUSE_STATE_LIVE)
 		return;
 	/* Pairs with the lock in unstall(): it finds the state that this announces. */
@@ -251,9 +264,9 @@ static bool waits_too_long(struct bf_attachment *att, struct bf_queue *q)
 
 	spin_lock_irq(&q->lock);
 	stuck = lane->nr_waiting && is_stuck(att, q, lane) &&
-		(att->interest.policy != BFUSE_POLICY_HOLD || time_after(jiffies, lane->since + limit(att)));
+		(att->interest.policy != BFUSE_POLICY_HOLD || time_after(jiffies, lane->since + bf_limit(att)));
 	if (att->state == BFUSE_STATE_LIVE && stuck)
-		stuck = time_after(jiffies, lane->since + limit(att));
+		stuck = time_after(jiffies, lane->since + bf_limit(att));
 	spin_unlock_irq(&q->lock);
 	return stuck;
 }
@@ -286,7 +299,7 @@ void bf_settle_watch(struct work_struct *work)
 	while ((att = bf_attachment_after(att))) {
 		if (att->filter != f)
 			continue;
-		period = min(period, limit(att) / 8);
+		period = min(period, bf_limit(att) / 8);
 		watch_attachment(att);
 	}
 	if (period != ULONG_MAX && !f->dead)
