@@ -51,12 +51,12 @@ check:
 
 demo:
 	@scripts/deps demo
-	@$(MAKE) --no-print-directory payload K=$(K)
+	@$(MAKE) -s --no-print-directory payload K=$(K)
 	@tests/demo/run $(K)
 
 bench:
 	@scripts/deps bench
-	@for k in 6.1 6.12; do $(MAKE) --no-print-directory payload K=$$k || exit 1; done
+	@for k in 6.1 6.12; do $(MAKE) -s --no-print-directory payload K=$$k || exit 1; done
 	@tests/bench/run
 
 debug-kernel:

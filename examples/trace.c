@@ -20,11 +20,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RECORDS	     32768u /* a power of two */
-#define COMM_CACHE   64u
+#define RECORDS 32768u /* a power of two */
+#define COMM_CACHE 64u
 #define COMM_LIFE_NS 1000000000ull
-#define BUCKETS	     64
-#define NAMES	     256
+#define BUCKETS 64
+#define NAMES 256
 
 struct record {
 	struct bfuse_request request;
@@ -170,13 +170,14 @@ static void find_device(struct trace *trace, uint32_t attachment, char device[st
 /* blktrace's letters; zones and zeroes as newer kernels have them. */
 static void format_rwbs(const struct bfuse_request *request, char rwbs[static 12])
 {
-	static const char *const ops[BFUSE_OP_COUNT] = { "R",  "W",  "F",   "D",  "DE", "WZ", "ZA",
+	static const char *const ops[BFUSE_OP_COUNT] = { "R",  "W",   "F",  "D",  "DE", "WZ", "ZA",
 							 "ZR", "ZRA", "ZO", "ZC", "ZF", "N" };
 	uint32_t flags = request->flags;
 
 	snprintf(rwbs, 12, "%s%s%s%s%s%s", flags & BFUSE_RQ_PREFLUSH && request->op != BFUSE_OP_FLUSH ? "F" : "",
 		 request->op < BFUSE_OP_COUNT ? ops[request->op] : "N", flags & BFUSE_RQ_FUA ? "F" : "",
-		 flags & BFUSE_RQ_RAHEAD ? "A" : "", flags & BFUSE_RQ_SYNC ? "S" : "", flags & BFUSE_RQ_META ? "M" : "");
+		 flags & BFUSE_RQ_RAHEAD ? "A" : "", flags & BFUSE_RQ_SYNC ? "S" : "",
+		 flags & BFUSE_RQ_META ? "M" : "");
 }
 
 static void print_text(const struct trace *trace, const struct record *record, const char *device)
@@ -193,7 +194,10 @@ static void print_text(const struct trace *trace, const struct record *record, c
 	if (trace->submit)
 		printf("\n");
 	else
-		printf(" %-8s %10.1f us\n", error ? error : record->status ? "error" : "ok",
+		printf(" %-8s %10.1f us\n",
+		       error	      ? error :
+		       record->status ? "error" :
+					"ok",
 		       (double)record->latency_ns / 1000);
 }
 

@@ -62,7 +62,8 @@ void bfuse__detach_all(struct bfuse *bfuse)
 		detach.attachment = bfuse->attachments[i];
 		err = bfuse__ioctl(bfuse, BFUSE_DETACH, &detach);
 		if (err && err != -ENOENT)
-			bfuse__log(bfuse, LOG_WARNING, "attachment %u: can't detach: %s", detach.attachment, strerror(-err));
+			bfuse__log(bfuse, LOG_WARNING, "attachment %u: can't detach: %s", detach.attachment,
+				   strerror(-err));
 	}
 	pthread_mutex_unlock(&bfuse->lock);
 }
@@ -115,7 +116,8 @@ static int fail_hook(struct bfuse *bfuse, const char *label)
 {
 	if (ftrace_disabled())
 		return bfuse__fail(bfuse, -EBUSY, BFUSE_EXIT_HOOK,
-				   "%s: can't intercept, ftrace is disabled; try: sysctl kernel.ftrace_enabled=1", label);
+				   "%s: can't intercept, ftrace is disabled; try: sysctl kernel.ftrace_enabled=1",
+				   label);
 	return bfuse__fail(bfuse, -EBUSY, BFUSE_EXIT_HOOK,
 			   "%s: another module or a live patch redirects submit_bio_noacct; remove it "
 			   "(see /sys/kernel/tracing/enabled_functions)",
@@ -130,9 +132,10 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 	case -EBUSY:
 		return fail_hook(bfuse, label);
 	case -EOPNOTSUPP:
-		return bfuse__fail(bfuse, err, BFUSE_EXIT_UNFILTERABLE,
-				   "%s: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it",
-				   label);
+		return bfuse__fail(
+			bfuse, err, BFUSE_EXIT_UNFILTERABLE,
+			"%s: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it",
+			label);
 	case -ENOTBLK:
 	case -EBADF:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_NO_DEVICE, "%s: not a block device", label);
@@ -147,8 +150,8 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "%s: needs CAP_SYS_ADMIN; try as root", label);
 	case -ENOENT:
 	case -ESHUTDOWN:
-		return bfuse__fail(bfuse, err, BFUSE_EXIT_NOT_FOUND, "%s: there is no such filter (any more); see: bfuse list",
-				   label);
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_NOT_FOUND,
+				   "%s: there is no such filter (any more); see: bfuse list", label);
 	case -EINVAL:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_USAGE,
 				   "%s: the module refuses this interest, policy or deadline; "
@@ -209,8 +212,8 @@ static int open_device(struct bfuse *bfuse, const char *path)
 		int err = -errno;
 		bool denied = err == -EACCES || err == -EPERM;
 
-		return bfuse__fail(bfuse, err, denied ? BFUSE_EXIT_PERMISSION : BFUSE_EXIT_NO_DEVICE, "%s: %s; %s", path,
-				   strerror(-err), denied ? "try as root" : "see: lsblk");
+		return bfuse__fail(bfuse, err, denied ? BFUSE_EXIT_PERMISSION : BFUSE_EXIT_NO_DEVICE, "%s: %s; %s",
+				   path, strerror(-err), denied ? "try as root" : "see: lsblk");
 	}
 	if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode))
 		return fd;
@@ -272,9 +275,10 @@ int bfuse_detach(struct bfuse *bfuse, uint32_t attachment, uint32_t flags)
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "attachment %u: needs CAP_SYS_ADMIN; try as root",
 				   attachment);
 	case -EINTR:
-		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER,
-				   "attachment %u: interrupted while its last requests were answered; it ends nonetheless",
-				   attachment);
+		return bfuse__fail(
+			bfuse, err, BFUSE_EXIT_OTHER,
+			"attachment %u: interrupted while its last requests were answered; it ends nonetheless",
+			attachment);
 	default:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "attachment %u: can't detach: %s", attachment,
 				   strerror(-err));

@@ -76,7 +76,8 @@ void bfuse_derive(const struct bfuse_filter *filter, struct bfuse_register *reg)
 	derive_interest(filter, &reg->defaults);
 }
 
-int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, void *user, const struct bfuse_register *reg)
+int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, void *user,
+		     const struct bfuse_register *reg)
 {
 	struct bfuse_register own;
 	unsigned int i;

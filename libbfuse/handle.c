@@ -107,7 +107,8 @@ static int fail_register(struct bfuse *bfuse, const struct bfuse_register *reg, 
 
 	switch (err) {
 	case -EPERM:
-		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "%s: a filter needs CAP_SYS_ADMIN; try as root", name);
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "%s: a filter needs CAP_SYS_ADMIN; try as root",
+				   name);
 	case -EPROTO:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_ABI,
 				   "%s: the module can't serve ABI %u; install both from the same release", name,
@@ -140,7 +141,8 @@ static int map_queues(struct bfuse *bfuse)
 
 	bfuse->queues = calloc(nr, sizeof(*bfuse->queues));
 	if (!bfuse->queues)
-		return bfuse__fail(bfuse, -ENOMEM, BFUSE_EXIT_OTHER, "%s: no memory for %u queues", bfuse->reg.name, nr);
+		return bfuse__fail(bfuse, -ENOMEM, BFUSE_EXIT_OTHER, "%s: no memory for %u queues", bfuse->reg.name,
+				   nr);
 	for (; bfuse->nr_queues < nr; bfuse->nr_queues++) {
 		err = bfuse__queue_map(bfuse, bfuse->nr_queues);
 		if (err)

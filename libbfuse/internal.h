@@ -20,10 +20,10 @@
  * enum data_place - where the data that a callback sees of a request are.
  */
 enum data_place {
-	DATA_NOWHERE,	/* nobody asked */
+	DATA_NOWHERE, /* nobody asked */
 	DATA_SLOT,
-	DATA_BUFFER,	/* struct io.buffer */
-	DATA_STORED,	/* bfuse_io_store() was used */
+	DATA_BUFFER, /* struct io.buffer */
+	DATA_STORED, /* bfuse_io_store() was used */
 };
 
 /**

@@ -205,8 +205,9 @@ static void complete_verdict(struct io *io, int status, struct bfuse_verdict *ve
 	int flags = 0;
 
 	if (!status_is_known(request, status)) {
-		bfuse__log(io->queue->bfuse, LOG_WARNING, "%s: a %s can't be completed with status %d; it fails with EIO",
-			   io->queue->bfuse->reg.name, bfuse_op_name(request->op), status);
+		bfuse__log(io->queue->bfuse, LOG_WARNING,
+			   "%s: a %s can't be completed with status %d; it fails with EIO", io->queue->bfuse->reg.name,
+			   bfuse_op_name(request->op), status);
 		status = -EIO;
 	}
 	if (!status && is_read(io))
@@ -219,7 +220,8 @@ static void complete_verdict(struct io *io, int status, struct bfuse_verdict *ve
 /* In another thread than the queue's own nobody will soon hand over what we put. */
 static bool is_served_here(const struct bfuse_queue *queue)
 {
-	return atomic_load_explicit(&queue->served, memory_order_acquire) && pthread_equal(queue->server, pthread_self());
+	return atomic_load_explicit(&queue->served, memory_order_acquire) &&
+	       pthread_equal(queue->server, pthread_self());
 }
 
 int bfuse_reply(struct bfuse_io *public, int reply)

@@ -10,10 +10,12 @@
 static int fail_query(struct bfuse *bfuse, const char *what, int err)
 {
 	if (err == -EPERM)
-		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "can't list %s: needs CAP_SYS_ADMIN; try as root", what);
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "can't list %s: needs CAP_SYS_ADMIN; try as root",
+				   what);
 	if (err == -ENOTTY || err == -E2BIG || err == -EINVAL)
-		return bfuse__fail(bfuse, err, BFUSE_EXIT_ABI,
-				   "can't list %s: the module is of another version; install both from the same release", what);
+		return bfuse__fail(
+			bfuse, err, BFUSE_EXIT_ABI,
+			"can't list %s: the module is of another version; install both from the same release", what);
 	return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "can't list %s: %s", what, strerror(-err));
 }
 

@@ -69,7 +69,8 @@ static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command)
  * thread too may have to wait for the device, were it only to print to a log file there. Returns 0 or a negative errno;
  * then bfuse_error() has the line.
  */
-static int serve(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter, void *user)
+static int serve(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter,
+		 void *user)
 {
 	int err = bfuse_open(bfuse);
 	int failed;

@@ -24,10 +24,10 @@ static const char *const ops[BFUSE_OP_COUNT] = {
 };
 
 static const char *const flags[] = {
-	[0] = "fua",	    [1] = "preflush",  [2] = "sync",	    [3] = "meta",    [4] = "prio",	 [5] = "rahead",
-	[6] = "background", [7] = "nowait",    [8] = "polled",	    [9] = "nounmap", [10] = "failfast",	 [11] = "swap",
-	[12] = "atomic",    [13] = "idle",     [14] = "nomerge",    [15] = "integrity", [16] = "encrypted",
-	[24] = "redelivered", [25] = "payload",
+	[0] = "fua",	    [1] = "preflush",	[2] = "sync",	      [3] = "meta",	[4] = "prio",
+	[5] = "rahead",	    [6] = "background", [7] = "nowait",	      [8] = "polled",	[9] = "nounmap",
+	[10] = "failfast",  [11] = "swap",	[12] = "atomic",      [13] = "idle",	[14] = "nomerge",
+	[15] = "integrity", [16] = "encrypted", [24] = "redelivered", [25] = "payload",
 };
 
 static const char *const policies[] = {
@@ -141,7 +141,8 @@ char *bfuse_ops_format(uint32_t mask, char *buffer, size_t size)
 	snprintf(buffer, size, "%s", mask == BFUSE_OPS_ALL ? "all" : mask ? "" : "none");
 	for (op = 0; mask != BFUSE_OPS_ALL && op < 32 && used < size; op++) {
 		if (mask & 1u << op)
-			used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? "," : "", bfuse_op_name(op));
+			used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? "," : "",
+						 bfuse_op_name(op));
 	}
 	return buffer;
 }

@@ -86,7 +86,8 @@ static int parse_name(struct bfuse__command *command, const char *value)
 	for (c = value; *c > ' ' && *c <= '~' && *c != '/'; c++)
 		;
 	if (*c || c == value || c - value >= BFUSE_NAME_MAX)
-		return complain(command, "name", value, "up to 31 printable characters without '/' and blanks are wanted");
+		return complain(command, "name", value,
+				"up to 31 printable characters without '/' and blanks are wanted");
 	memset(command->reg.name, 0, sizeof(command->reg.name));
 	memcpy(command->reg.name, value, (size_t)(c - value));
 	return 0;

@@ -21,8 +21,8 @@ int bfuse__queue_map(struct bfuse *bfuse, unsigned int number)
 	if (map == MAP_FAILED) {
 		int err = -errno;
 
-		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't map queue %u (%llu bytes): %s", reg->name, number,
-				   (unsigned long long)reg->queue_bytes, strerror(-err));
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't map queue %u (%llu bytes): %s", reg->name,
+				   number, (unsigned long long)reg->queue_bytes, strerror(-err));
 	}
 	queue->bfuse = bfuse;
 	queue->number = number;
@@ -107,8 +107,9 @@ static void log_refusal(const struct bfuse_queue *queue, const struct bfuse_ente
 	const struct bfuse_register *reg = &queue->bfuse->reg;
 	const struct bfuse_verdict *verdict = &queue->verdicts[enter->entry & (reg->entries - 1)];
 
-	bfuse__log(queue->bfuse, LOG_ERR, "%s: queue %u: verdict %u (%s, flags %#x, status %d) of tag %#llx refused: %s",
-		   reg->name, queue->number, enter->entry, bfuse_verdict_name(verdict->type), verdict->flags, verdict->status,
+	bfuse__log(queue->bfuse, LOG_ERR,
+		   "%s: queue %u: verdict %u (%s, flags %#x, status %d) of tag %#llx refused: %s", reg->name,
+		   queue->number, enter->entry, bfuse_verdict_name(verdict->type), verdict->flags, verdict->status,
 		   (unsigned long long)verdict->tag, bfuse_reason_text(enter->reason));
 }
 
@@ -133,8 +134,8 @@ static int enter_queue(struct bfuse_queue *queue, struct bfuse_enter *enter)
 	}
 	if (!err || err == -EINTR)
 		return 0;
-	return bfuse__fail(queue->bfuse, err, BFUSE_EXIT_OTHER, "%s: queue %u: %s", queue->bfuse->reg.name, queue->number,
-			   err == -ESHUTDOWN ? "the module has given this filter up" : strerror(-err));
+	return bfuse__fail(queue->bfuse, err, BFUSE_EXIT_OTHER, "%s: queue %u: %s", queue->bfuse->reg.name,
+			   queue->number, err == -ESHUTDOWN ? "the module has given this filter up" : strerror(-err));
 }
 
 int bfuse_queue_flush(struct bfuse_queue *queue)

@@ -76,7 +76,8 @@ static void handle_attached(struct bfuse *bfuse, const struct bfuse_request *eve
 	struct bfuse_detach detach = { .size = sizeof(detach), .attachment = event->attachment };
 
 	if (bfuse__remember(bfuse, event->attachment) < 0)
-		bfuse__log(bfuse, LOG_ERR, "%s: no memory to remember attachment %u", bfuse->reg.name, event->attachment);
+		bfuse__log(bfuse, LOG_ERR, "%s: no memory to remember attachment %u", bfuse->reg.name,
+			   event->attachment);
 	else if (bfuse->left)
 		bfuse__ioctl(bfuse, BFUSE_DETACH, &detach);
 	else
@@ -177,7 +178,8 @@ int bfuse_start(struct bfuse *bfuse)
 	int err;
 
 	if (!bfuse->filter || !bfuse->nr_queues || bfuse->threads || atomic_load(&bfuse->finished))
-		return bfuse__fail(bfuse, -EINVAL, BFUSE_EXIT_OTHER, "bfuse_start() comes once, after bfuse_set_filter()");
+		return bfuse__fail(bfuse, -EINVAL, BFUSE_EXIT_OTHER,
+				   "bfuse_start() comes once, after bfuse_set_filter()");
 	bfuse->threads = calloc(bfuse->nr_queues, sizeof(*bfuse->threads));
 	err = bfuse->threads ? start_threads(bfuse) : -ENOMEM;
 	if (!err)

@@ -25,33 +25,36 @@ measured_ios() {
 	echo $(($1 == 4096 ? 10000 : 2000))
 }
 
-# busy OP BLOCK DEPTH COUNT: prints the nanoseconds that COUNT I/Os took, and a
+# nanoseconds JOB: from before the first of its I/Os until after the last, and a
 # constant.  fio's own figure is in milliseconds, so the shell that it starts
-# before and after the job reads the clock.
-busy() {
-	local batch=$(($3 < 2 ? 1 : $3 / 2)) before after
-	# shellcheck disable=SC2016 # for fio's shell
-	fio --name=job --filename="$device" --direct=1 --rw="rand$1" --bs="$2" \
-		--ioengine=io_uring --iodepth="$3" --iodepth_batch="$batch" \
-		--iodepth_batch_complete_min="$batch" \
-		--size=256M --number_ios="$4" --io_size=100G --disk_util=0 \
-		--exec_prerun='printf %s $EPOCHREALTIME' \
-		--exec_postrun='printf %s $EPOCHREALTIME' \
-		--output=fio.log >fio.out 2>&1 || fail "fio: $(cat fio.out fio.log)"
-	before=$(<job.prerun.txt)
-	after=$(<job.postrun.txt)
+# before and after a job reads the clock.
+nanoseconds() {
+	local before after
+	before=$(<"$1.prerun.txt")
+	after=$(<"$1.postrun.txt")
 	echo $(((${after/./} - ${before/./}) * 1000))
 }
 
-# sample CASE OP BLOCK DEPTH: one line of $OUT/samples.  What two runs of
+# sample CASE OP BLOCK DEPTH: one line of $OUT/samples.  What two jobs of
 # different length have in common is not the price of an I/O.
 sample() {
-	local count few many
+	local batch=$(($4 < 2 ? 1 : $4 / 2)) count job few many
 	count=$(measured_ios "$3")
-	few=$(busy "${@:2}" "$WARM_UP")
-	many=$(busy "${@:2}" "$((WARM_UP + count))")
-	echo "$* $(((many - few) / count))" >>"$OUT/samples"
-	echo "$* $(((many - few) / count))"
+	# shellcheck disable=SC2016 # for fio's shell
+	job=(
+		--filename="$device" --direct=1 --rw="rand$2" --bs="$3" --size=256M --io_size=100G
+		--ioengine=io_uring --iodepth="$4"
+		--iodepth_batch="$batch" --iodepth_batch_complete_min="$batch"
+		--disk_util=0 --stonewall
+		--exec_prerun='printf %s $EPOCHREALTIME'
+		--exec_postrun='printf %s $EPOCHREALTIME'
+	)
+	fio --output=fio.log --name=few "${job[@]}" --number_ios="$WARM_UP" \
+		--name=many "${job[@]}" --number_ios="$((WARM_UP + count))" \
+		>fio.out 2>&1 || fail "fio: $(cat fio.out fio.log)"
+	few=$(nanoseconds few)
+	many=$(nanoseconds many)
+	echo "$* $(((many - few) / count))" | tee -a "$OUT/samples"
 }
 
 # measure CASE: all combinations, on $device.
@@ -80,7 +83,8 @@ filtered() {
 	wait "$filter" || true
 }
 
-null=$(null_blk_create bench size=1024 irqmode=0)
+# Without max_sectors 128 KiB would be split on 6.1, and be something else.
+null=$(null_blk_create bench size=1024 irqmode=0 max_sectors=2560)
 other=$(null_blk_create other size=64 irqmode=0)
 
 device=$null
@@ -99,4 +103,5 @@ filtered unattached "$other" pass
 filtered no-interest "$null" none
 filtered pass "$null" pass
 filtered pass-copy "$null" copy
+# shellcheck disable=SC2119
 unload_module

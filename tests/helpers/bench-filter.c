@@ -49,7 +49,8 @@ static const char *option(const char *name, const char *value, void *user)
 	unsigned long number;
 
 	if (!strcmp(name, "ops")) {
-		wrong = bfuse_ops_parse(value, &bench->ops) ? "a list such as read,write, or all or none is wanted" : NULL;
+		wrong = bfuse_ops_parse(value, &bench->ops) ? "a list such as read,write, or all or none is wanted" :
+							      NULL;
 	} else if (!strcmp(name, "slot")) {
 		wrong = parse_number(value, &number);
 		bench->slot_size = (uint32_t)number;
