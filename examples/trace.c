@@ -183,7 +183,7 @@ static void format_rwbs(const struct bfuse_request *request, char rwbs[static 12
 static void print_text(const struct trace *trace, const struct record *record, const char *device)
 {
 	const struct bfuse_request *request = &record->request;
-	const char *error = record->status ? strerrorname_np(-record->status) : NULL;
+	const char *status = record->status ? strerrorname_np(-record->status) : "ok";
 	char rwbs[12];
 
 	format_rwbs(request, rwbs);
@@ -194,11 +194,7 @@ static void print_text(const struct trace *trace, const struct record *record, c
 	if (trace->submit)
 		printf("\n");
 	else
-		printf(" %-8s %10.1f us\n",
-		       error	      ? error :
-		       record->status ? "error" :
-					"ok",
-		       (double)record->latency_ns / 1000);
+		printf(" %-8s %10.1f us\n", status ? status : "error", (double)record->latency_ns / 1000);
 }
 
 static void print_json(const struct trace *trace, const struct record *record, const char *device)

@@ -216,9 +216,9 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 	att->is_part = bdev_is_partition(bdev);
 	att->rank = bf_rank(bdev, f->altitude);
 	att->interest = *interest;
-	att->match = interest->ops & f->known_ops;
+	att->match = bf_match_of(interest->ops & f->known_ops);
 	if (f->unknown == BFUSE_POLICY_ERROR)
-		att->match |= ~f->known_ops;
+		att->match |= bf_match_of(~f->known_ops);
 	init_lanes(att);
 	return att;
 }

@@ -6,13 +6,15 @@
 
 #include "blkfilter.h"
 
-u8 bf_bio_op(const struct bio *bio)
+static u8 name_of(enum req_op op)
 {
-	switch (bio_op(bio)) {
+	switch (op) {
 	case REQ_OP_READ:
 		return BFUSE_OP_READ;
 	case REQ_OP_WRITE:
-		return !bio->bi_iter.bi_size && (bio->bi_opf & REQ_PREFLUSH) ? BFUSE_OP_FLUSH : BFUSE_OP_WRITE;
+		return BFUSE_OP_WRITE;
+	case REQ_OP_FLUSH:
+		return BFUSE_OP_FLUSH;
 	case REQ_OP_DISCARD:
 		return BFUSE_OP_DISCARD;
 	case REQ_OP_SECURE_ERASE:
@@ -34,6 +36,23 @@ u8 bf_bio_op(const struct bio *bio)
 	default:
 		return BFUSE_OP_OTHER;
 	}
+}
+
+u8 bf_bio_op(const struct bio *bio)
+{
+	return name_of((__force enum req_op)__ffs64(bf_op_bit(bio)));
+}
+
+/* The kernel's operations that the mask @ops of enum bfuse_op names, as bf_op_bit() has them. */
+u64 bf_match_of(u32 ops)
+{
+	u64 match = 0;
+	u32 op;
+
+	for (op = 0; op < 64; op++)
+		if (ops & (1u << name_of((__force enum req_op)op)))
+			match |= 1ull << op;
+	return match;
 }
 
 bool bf_op_sends_data(u8 op)

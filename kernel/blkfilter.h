@@ -34,6 +34,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/hash.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -177,8 +178,10 @@ struct bf_device {
 	struct hlist_node	node;		/* hash, RCU; under bf_lock */
 	struct gendisk		*disk;		/* pinned by its struct device */
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
-	u32			ops;		/* union of what the chain matches */
+	u64			match;		/* union of what the chain matches */
+	bool			has_parts;	/* some attachment is to a partition */
 	bool			may_submit_inline;
+	u64 __percpu		*bypassed;	/* bios that nobody on the whole disk wants: one count for all of them */
 	spinlock_t		lock;
 	struct bio_list		bios;		/* marked, to be submitted by @work */
 	struct work_struct	work;
@@ -215,7 +218,9 @@ struct bf_attachment {
 	bool			is_part;
 	u64			rank;
 	u32			id;
-	u32			match;		/* ops to steal: wanted, and unknown ones that are to fail */
+	u64			match;		/* bf_op_bit() of what to steal: wanted, or unknown and to be failed */
+	u64			bypass_base;	/* dev->bypassed when it came */
+	bool			counts_device;	/* dev->bypassed counts for it, too */
 	struct bfuse_interest	interest;	/* defaults resolved */
 	u32			state;		/* enum bfuse_state; written under bf_lock, except LIVE <-> STALLED */
 	s32			reason;		/* why it is leaving */
@@ -250,7 +255,39 @@ void bf_hook_put(void);
 bool bf_hook_active(void);
 
 /* device.c: the filtered disks and their chains */
-struct bf_device *bf_device_find(const struct gendisk *disk);
+#define BF_HASH_BITS	10
+extern struct hlist_head bf_devices[1 << BF_HASH_BITS];
+
+/* Under RCU (in the hook: with preemption disabled) or bf_lock. In the hook it is run for each bio in the system. */
+static __always_inline struct bf_device *bf_device_find(const struct gendisk *disk)
+{
+	struct bf_device *dev;
+
+	hlist_for_each_entry_rcu(dev, &bf_devices[hash_ptr(disk, BF_HASH_BITS)], node,
+				 lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
+		if (dev->disk == disk)
+			return dev;
+	return NULL;
+}
+
+/* A bit of a mask of the kernel's own operations; an empty flush has that of REQ_OP_FLUSH, which no bio has. */
+static __always_inline u64 bf_op_bit(const struct bio *bio)
+{
+	u32 op = (__force u32)bio_op(bio);
+
+	if (op == (__force u32)REQ_OP_WRITE && !bio->bi_iter.bi_size && (bio->bi_opf & REQ_PREFLUSH))
+		op = (__force u32)REQ_OP_FLUSH;
+	return 1ull << (op & 63);
+}
+
+/* Verdicts of one call that go to a device's worker: it is woken once. */
+struct bf_batch {
+	struct bf_device	*dev;	/* with a reference */
+};
+
+void bf_device_add(struct bf_device *dev, struct bio *bio, struct bf_batch *batch);
+void bf_batch_kick(struct bf_batch *batch);
+u64 bf_device_bypassed(const struct bf_device *dev);
 struct bf_device *bf_device_alloc(struct gendisk *disk);
 void bf_device_publish(struct bf_device *dev);
 void bf_device_put(struct bf_device *dev);
@@ -314,7 +351,7 @@ bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin);
 void bf_intercept(struct bio *bio);
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
-void bf_forward(struct bf_request *rq, bool may_inline);
+void bf_forward(struct bf_request *rq, struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_submit(struct bio *bio);
 void bf_submit_marked(struct bio *bio);
@@ -341,6 +378,7 @@ long bf_data(struct bf_filter *f, const struct bfuse_data *arg);
 
 /* bio.c: a bio in the words of the ABI */
 u8 bf_bio_op(const struct bio *bio);
+u64 bf_match_of(u32 ops);
 u32 bf_bio_flags(struct bio *bio);
 u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);

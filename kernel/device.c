@@ -9,29 +9,9 @@
  * A device is published while its chain is not empty, and freed when its last attachment is. One that is attached to
  * again in between gets a second bf_device; the old one only finishes what it has.
  */
-#include <linux/hash.h>
-
 #include "blkfilter.h"
 
-#define HASH_BITS	10
-
-static struct hlist_head devices[1 << HASH_BITS];
-
-static struct hlist_head *bucket(const struct gendisk *disk)
-{
-	return &devices[hash_ptr(disk, HASH_BITS)];
-}
-
-/* Under RCU or bf_lock; in the hook, for each bio in the system. */
-struct bf_device *bf_device_find(const struct gendisk *disk)
-{
-	struct bf_device *dev;
-
-	hlist_for_each_entry_rcu(dev, bucket(disk), node, lockdep_is_held(&bf_mutex))
-		if (dev->disk == disk)
-			return dev;
-	return NULL;
-}
+struct hlist_head bf_devices[1 << BF_HASH_BITS];
 
 /*
  * Who may wait while submitting. A driver with submit_bio is stacked; a disk without a parent device (loop, nbd,
@@ -70,7 +50,11 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	if (!dev)
 		return NULL;
 	dev->wq = alloc_ordered_workqueue("blkfilter/%s", WQ_MEM_RECLAIM | WQ_HIGHPRI, disk->disk_name);
-	if (!dev->wq) {
+	dev->bypassed = alloc_percpu(u64);
+	if (!dev->wq || !dev->bypassed) {
+		if (dev->wq)
+			destroy_workqueue(dev->wq);
+		free_percpu(dev->bypassed);
 		kfree(dev);
 		return NULL;
 	}
@@ -96,6 +80,7 @@ static void device_free(struct kref *ref)
 	synchronize_rcu();
 	destroy_workqueue(dev->wq);
 	put_device(disk_to_dev(dev->disk));
+	free_percpu(dev->bypassed);
 	kfree(dev);
 }
 
@@ -116,20 +101,69 @@ void bf_device_submit(struct bf_device *dev, struct bio *bio)
 	queue_work(dev->wq, &dev->work);
 }
 
+/* Process context; the request that @bio carries keeps @dev. */
+void bf_device_add(struct bf_device *dev, struct bio *bio, struct bf_batch *batch)
+{
+	if (batch->dev != dev) {
+		bf_batch_kick(batch);
+		kref_get(&dev->ref);
+		batch->dev = dev;
+	}
+	spin_lock_irq(&dev->lock);
+	bio_list_add(&dev->bios, bio);
+	spin_unlock_irq(&dev->lock);
+}
+
+/* May sleep. */
+void bf_batch_kick(struct bf_batch *batch)
+{
+	if (!batch->dev)
+		return;
+	queue_work(batch->dev->wq, &batch->dev->work);
+	bf_device_put(batch->dev);
+	batch->dev = NULL;
+}
+
+u64 bf_device_bypassed(const struct bf_device *dev)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr(dev->bypassed, cpu));
+	return sum;
+}
+
 void bf_device_publish(struct bf_device *dev)
 {
 	lockdep_assert_held(&bf_mutex);
-	hlist_add_head_rcu(&dev->node, bucket(dev->disk));
+	hlist_add_head_rcu(&dev->node, &bf_devices[hash_ptr(dev->disk, BF_HASH_BITS)]);
 }
 
-static void sum_ops(struct bf_device *dev)
+static void sum_up(struct bf_device *dev)
 {
 	struct bf_attachment *att;
-	u32 ops = 0;
+	bool has_parts = false;
+	u64 match = 0;
 
-	list_for_each_entry(att, &dev->chain, node)
-		ops |= att->match;
-	WRITE_ONCE(dev->ops, ops);
+	list_for_each_entry(att, &dev->chain, node) {
+		match |= att->match;
+		has_parts |= att->is_part;
+	}
+	WRITE_ONCE(dev->match, match);
+	WRITE_ONCE(dev->has_parts, has_parts);
+}
+
+/* From here on the device's counter counts for @att; to leave, what it counted becomes its own. */
+static void count_with_device(struct bf_attachment *att, bool on)
+{
+	if (att->is_part)
+		return;
+	if (on)
+		att->bypass_base = bf_device_bypassed(att->dev);
+	else
+		bf_count_many(att, bypassed, bf_device_bypassed(att->dev) - att->bypass_base);
+	att->counts_device = on;
 }
 
 /* In front of a predecessor of the same rank, which hands over to it. */
@@ -147,7 +181,8 @@ void bf_chain_insert(struct bf_attachment *att)
 	}
 	list_add_tail_rcu(&att->node, place);
 	att->in_chain = true;
-	sum_ops(att->dev);
+	count_with_device(att, true);
+	sum_up(att->dev);
 }
 
 /* Readers may still see it for a grace period. */
@@ -156,7 +191,8 @@ void bf_chain_remove(struct bf_attachment *att)
 	lockdep_assert_held(&bf_mutex);
 	list_del_rcu(&att->node);
 	att->in_chain = false;
-	sum_ops(att->dev);
+	count_with_device(att, false);
+	sum_up(att->dev);
 	if (list_empty(&att->dev->chain))
 		hlist_del_init_rcu(&att->dev->node);
 }
@@ -174,11 +210,11 @@ struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bd
 }
 
 /* The filter's own I/O (of its process @tgid) is not for itself; a filter that gave its policy's way is not there. */
-static __always_inline bool skips(const struct bf_attachment *att, u32 op, pid_t tgid)
+static __always_inline bool skips(const struct bf_attachment *att, u64 op, pid_t tgid)
 {
 	u32 state = READ_ONCE(att->state);
 
-	if (!(att->match & (1u << op)) || (tgid && tgid == READ_ONCE(att->filter->server)))
+	if (!(att->match & op) || (tgid && tgid == READ_ONCE(att->filter->server)))
 		return true;
 	if (likely(state == BFUSE_STATE_LIVE))
 		return false;
@@ -192,9 +228,9 @@ static __always_inline struct bf_attachment *find_next(struct bf_device *dev, st
 						       bool count)
 {
 	struct bf_attachment *att;
-	u8 op = bf_bio_op(bio);
+	u64 op = bf_op_bit(bio);
 
-	list_for_each_entry_rcu(att, &dev->chain, node, lockdep_is_held(&bf_mutex)) {
+	list_for_each_entry_rcu(att, &dev->chain, node, rcu_read_lock_any_held()) {
 		if (att->rank >= below || (att->is_part && att->bdev != bio->bi_bdev))
 			continue;
 		if (!skips(att, op, tgid))
@@ -216,7 +252,11 @@ struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 
  */
 bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid)
 {
-	if ((READ_ONCE(dev->ops) & (1u << bf_bio_op(bio))) && find_next(dev, bio, BF_RANK_TOP, tgid, false))
+	if (!(READ_ONCE(dev->match) & bf_op_bit(bio)) && !READ_ONCE(dev->has_parts)) {
+		this_cpu_inc(*dev->bypassed);
+		return false;
+	}
+	if (find_next(dev, bio, BF_RANK_TOP, tgid, false))
 		return true;
 	find_next(dev, bio, BF_RANK_TOP, tgid, true);
 	return false;

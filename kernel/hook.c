@@ -21,35 +21,25 @@
 static DEFINE_MUTEX(hook_mutex);
 static unsigned int users;
 static bool registered;
-static struct bio *canary;
-static unsigned int canary_seen;
 
-static void canary_steal(struct bio *bio)
-{
-	canary_seen++;
-}
-
+/* For each bio in the system: no lock but disabled preemption, no call but for filtered disks. */
 static __always_inline bool wanted(struct bio *bio)
 {
 	struct bf_device *dev;
 	bool found = false;
 
-	rcu_read_lock();
+	preempt_disable_notrace();
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
-	if (dev && !bf_bio_is_marked(bio))
+	if (unlikely(dev) && !bf_bio_is_marked(bio))
 		found = bf_chain_wants(dev, bio, current->tgid) && !bf_bio_is_refused(bio);
-	rcu_read_unlock();
+	preempt_enable_notrace();
 	return found;
 }
 
 static void notrace callback(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			     struct ftrace_regs *fregs)
 {
-	struct bio *bio = (struct bio *)ftrace_regs_get_argument(fregs, 0);
-
-	if (unlikely(bio == READ_ONCE(canary)))
-		ftrace_regs_set_instruction_pointer(fregs, (unsigned long)canary_steal);
-	else if (wanted(bio))
+	if (wanted((struct bio *)ftrace_regs_get_argument(fregs, 0)))
 		ftrace_regs_set_instruction_pointer(fregs, (unsigned long)bf_intercept);
 }
 
@@ -58,29 +48,24 @@ static struct ftrace_ops hook = {
 	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
 };
 
-static int enable(void)
+static int enable(struct ftrace_ops *ops)
 {
-	int err = register_ftrace_function(&hook);
+	int err = register_ftrace_function(ops);
 
 	if (err == -EBUSY)
 		pr_err("submit_bio_noacct is taken by another module or livepatch, or kernel.ftrace_enabled is 0\n");
 	else if (err)
 		pr_err("submit_bio_noacct can't be hooked: error %d\n", err);
-	registered = !err;
 	return err;
-}
-
-static void disable(void)
-{
-	unregister_ftrace_function(&hook);
-	registered = false;
 }
 
 static void disable_unused(struct work_struct *work)
 {
 	mutex_lock(&hook_mutex);
-	if (!users && registered)
-		disable();
+	if (!users && registered) {
+		unregister_ftrace_function(&hook);
+		registered = false;
+	}
 	mutex_unlock(&hook_mutex);
 }
 
@@ -93,9 +78,11 @@ int bf_hook_get(void)
 
 	mutex_lock(&hook_mutex);
 	if (!registered)
-		err = enable();
-	if (!err)
+		err = enable(&hook);
+	if (!err) {
+		registered = true;
 		users++;
+	}
 	mutex_unlock(&hook_mutex);
 	return err;
 }
@@ -119,6 +106,26 @@ bool bf_hook_active(void)
  * is an operation that submit_bio_noacct() refuses for any disk, sent to a disk that was never added: harmless if
  * missed.
  */
+static struct bio *canary;
+static unsigned int canary_seen;
+
+static void canary_steal(struct bio *bio)
+{
+	canary_seen++;
+}
+
+static void notrace canary_callback(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+				    struct ftrace_regs *fregs)
+{
+	if ((struct bio *)ftrace_regs_get_argument(fregs, 0) == canary)
+		ftrace_regs_set_instruction_pointer(fregs, (unsigned long)canary_steal);
+}
+
+static struct ftrace_ops canary_hook = {
+	.func = canary_callback,
+	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
+};
+
 static int sing(void)
 {
 	struct gendisk *disk = bf_alloc_disk();
@@ -129,37 +136,39 @@ static int sing(void)
 		return PTR_ERR(disk);
 	bio_init(&bio, NULL, NULL, 0, REQ_OP_FLUSH);
 	bio.bi_bdev = disk->part0;
-	WRITE_ONCE(canary, &bio);
+	canary = &bio;
 
-	err = enable();
+	err = enable(&canary_hook);
 	if (!err) {
 		submit_bio(&bio);
 		submit_bio_noacct(&bio);
-		disable();
+		unregister_ftrace_function(&canary_hook);
 	}
-	WRITE_ONCE(canary, NULL);
 	put_disk(disk);
-	if (err)
-		return err;
-	if (canary_seen != 2) {
+	if (!err && canary_seen != 2) {
 		pr_err("submit_bio_noacct can't be intercepted in this kernel: %u of 2 test requests seen\n", canary_seen);
 		return -EOPNOTSUPP;
 	}
-	return 0;
+	return err;
+}
+
+static int prepare(struct ftrace_ops *ops)
+{
+	int err = ftrace_set_filter_ip(ops, (unsigned long)submit_bio_noacct, 0, 0);
+
+	if (err)
+		pr_err("ftrace does not know submit_bio_noacct: error %d\n", err);
+	return err;
 }
 
 int bf_hook_init(void)
 {
-	int err = ftrace_set_filter_ip(&hook, (unsigned long)submit_bio_noacct, 0, 0);
+	int err = prepare(&canary_hook);
 
-	if (err) {
-		pr_err("ftrace does not know submit_bio_noacct: error %d\n", err);
-		return err;
-	}
-	err = sing();
-	if (err)
-		ftrace_free_filter(&hook);
-	return err;
+	if (!err)
+		err = sing();
+	ftrace_free_filter(&canary_hook);
+	return err ?: prepare(&hook);
 }
 
 /* Nothing is attached any more: open files and attachments hold the module. */

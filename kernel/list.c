@@ -42,6 +42,8 @@ static void sum_counters(const struct bf_attachment *att, struct bfuse_stat *out
 		SUM(ops[i]);
 	for_each_possible_cpu(cpu)
 		taken += READ_ONCE(per_cpu_ptr(att->stat, cpu)->taken);
+	if (att->counts_device)
+		out->bypassed += bf_device_bypassed(att->dev) - att->bypass_base;
 	out->seen = out->bypassed + taken;
 }
 

@@ -18,6 +18,8 @@
  * A tag is the bio's from interception to completion. Without a free one the bio waits in its lane; lanes are served in
  * turn. The waiting bio needs no memory, and its submitter never waits.
  */
+#include <linux/module.h>
+
 #include "blkfilter.h"
 
 /* Entries that the kernel may still publish. An index that the filter spoiled reads as a full ring. */
@@ -42,13 +44,46 @@ static void publish(struct bf_queue *q, const struct bfuse_request *desc)
 	smp_store_release(&q->head->request_tail, q->request_tail);
 }
 
-/* After an entry was published and the lock dropped. */
+/* After entries were published and the lock dropped. */
 void bf_queue_wake(struct bf_queue *q)
 {
 	if (wq_has_sleeper(&q->wait))
 		wake_up(&q->wait);
 	if (wq_has_sleeper(&q->filter->poll_wait))
 		wake_up_poll(&q->filter->poll_wait, EPOLLIN);
+}
+
+/*
+ * Submitters that plug send in bursts: the filter is woken when the burst ends, or its submitter sleeps. The plug keeps
+ * the filter, and the module for this function.
+ */
+struct wake_plug {
+	struct blk_plug_cb	cb;
+	bool			armed;
+};
+
+static void unplug_wake(struct blk_plug_cb *cb, bool from_schedule)
+{
+	struct bf_queue *q = cb->data;
+
+	kfree(container_of(cb, struct wake_plug, cb));
+	bf_queue_wake(q);
+	bf_filter_put(q->filter);
+	module_put(THIS_MODULE);
+}
+
+static void wake_when_unplugged(struct bf_queue *q)
+{
+	struct blk_plug_cb *cb = blk_check_plugged(unplug_wake, q, sizeof(struct wake_plug));
+	struct wake_plug *plug = container_of(cb, struct wake_plug, cb);
+
+	if (!cb) {
+		bf_queue_wake(q);
+	} else if (!plug->armed) {
+		plug->armed = true;
+		kref_get(&q->filter->ref);
+		__module_get(THIS_MODULE);
+	}
 }
 
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag)
@@ -300,7 +335,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	} else if (!sent) {
 		bf_settle_tag(rq);
 	} else if (rq) {
-		bf_queue_wake(q);
+		wake_when_unplugged(q);
 	}
 	return BF_TAKEN;
 }

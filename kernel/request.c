@@ -228,20 +228,20 @@ void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origi
  * After BFUSE_PASS, @rq in BF_TAG_DOWN: neither @rq nor what it points to may be touched once the bio is under way,
  * except the device, which lives as long as the caller's reference or grace period.
  *
- * A filter's thread submits by itself (@may_inline) only to hardware. Below a stacked device may lie one that the same
+ * A filter's thread submits by itself only to hardware. Below a stacked device may lie one that the same
  * thread serves: waiting there for a free tag, it would wait for itself. Those get a worker.
  */
-void bf_forward(struct bf_request *rq, bool may_inline)
+void bf_forward(struct bf_request *rq, struct bf_batch *batch)
 {
 	struct bf_device *dev = rq->att->dev;
 	struct bio *bio = rq->bio;
 
 	if (bf_present(bio, rq->att->rank, &rq->mark.origin))
 		return;
-	if (may_inline && dev->may_submit_inline)
+	if (dev->may_submit_inline)
 		bf_submit(bio);
 	else
-		bf_device_submit(dev, bio);
+		bf_device_add(dev, bio, batch);
 }
 
 void bf_fail(struct bio *bio, blk_status_t status)

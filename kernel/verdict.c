@@ -135,7 +135,7 @@ static void complete_request(struct bf_request *rq, const struct bfuse_verdict *
 	bf_fail(bio, errno_to_blk_status(v->status));
 }
 
-static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v)
+static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v, struct bf_batch *batch)
 {
 	struct bf_request *rq;
 	enum bfuse_reason reason = claim(q, v, &rq);
@@ -143,7 +143,7 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 	if (!rq)
 		return reason;
 	if (v->type == BFUSE_PASS)
-		bf_forward(rq, true);
+		bf_forward(rq, batch);
 	else
 		complete_request(rq, v);
 	return BFUSE_REASON_NONE;
@@ -154,6 +154,7 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg)
 {
 	/* Pairs with the filter's release: what the index covers is there. */
 	u32 tail = smp_load_acquire(&q->head->verdict_tail);
+	struct bf_batch batch = {};
 	struct bfuse_verdict v;
 	struct blk_plug plug;
 
@@ -171,10 +172,11 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg)
 		v = q->verdict_ring[q->verdict_head++ & (q->filter->entries - 1)];
 		/* The copy is what is judged and applied. */
 		barrier();
-		arg->reason = apply(q, &v);
+		arg->reason = apply(q, &v, &batch);
 		arg->verdicts += !arg->reason;
 	}
 	blk_finish_plug(&plug);
+	bf_batch_kick(&batch);
 	/* Pairs with the filter's acquire: the entries are its again. */
 	smp_store_release(&q->head->verdict_head, q->verdict_head);
 	return arg->reason ? -EINVAL : 0;

@@ -13,17 +13,17 @@
 /* A path of a device node, or a kernel name: an orphan's device may be one that has no node any more. */
 static int find_device(const char *device, dev_t *number)
 {
+	const char *wrong = "not a block device";
 	struct stat st;
 
 	*number = 0;
-	if (stat(device, &st) < 0)
-		return strchr(device, '/') ? fail(BFUSE_EXIT_NO_DEVICE, "%s: %s; see: lsblk", device, strerror(errno)) :
-					     0;
-	if (S_ISBLK(st.st_mode)) {
+	if (stat(device, &st) < 0) {
+		wrong = strerror(errno);
+	} else if (S_ISBLK(st.st_mode)) {
 		*number = st.st_rdev;
 		return 0;
 	}
-	return strchr(device, '/') ? fail(BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", device) : 0;
+	return strchr(device, '/') ? fail(BFUSE_EXIT_NO_DEVICE, "%s: %s; see: lsblk", device, wrong) : 0;
 }
 
 static bool is_selected(const struct bfuse_next *next, const struct selection *selection, dev_t number)

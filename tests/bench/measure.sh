@@ -57,11 +57,11 @@ sample() {
 	echo "$* $(((many - few) / count))" | tee -a "$OUT/samples"
 }
 
-# measure CASE: all combinations, on $device.
+# measure CASE OP...: all combinations, on $device.
 measure() {
 	local round op block depth
 	for ((round = 0; round < ROUNDS; round++)); do
-		for op in "${OPS[@]}"; do
+		for op in "${@:2}"; do
 			for block in "${BLOCKS[@]}"; do
 				for depth in "${DEPTHS[@]}"; do
 					sample "$1" "$op" "$block" "$depth"
@@ -71,16 +71,17 @@ measure() {
 	done
 }
 
-# filtered CASE DEVICE MODE: measures while a filter is on DEVICE.
-filtered() {
-	local filter
-	: >filter.out
-	"$BLKFILTER/bench/filter" "$2" "$3" >filter.out &
+# filter_on DEVICE OPTION...: sets $filter, a process that does nothing else.
+filter_on() {
+	: >filter.log
+	"$BLKFILTER/bin/bench-filter" --queues 1 --device "$@" 2>filter.log &
 	filter=$!
-	wait_until 10 grep -q attached filter.out
-	measure "$1"
-	kill "$filter" || fail "$1: the filter has gone"
-	wait "$filter" || true
+	wait_until 10 grep -q attached filter.log
+}
+
+# filter_off: it must still be there.
+filter_off() {
+	kill "$filter" && wait "$filter" || fail "the filter: $(cat filter.log)"
 }
 
 # Without max_sectors 128 KiB would be split on 6.1, and be something else.
@@ -88,20 +89,37 @@ null=$(null_blk_create bench size=1024 irqmode=0 max_sectors=2560)
 other=$(null_blk_create other size=64 irqmode=0)
 
 device=$null
-measure bare
+measure bare "${OPS[@]}"
 
 load_module dm_mod
 check dmsetup create linear --table "0 $(blockdev --getsz "$null") linear $null 0"
 device=/dev/mapper/linear
 [[ -b $device ]] || device=/dev/dm-0
-measure dm-linear
+measure dm-linear "${OPS[@]}"
 check dmsetup remove linear
 
 load_module
 device=$null
-filtered unattached "$other" pass
-filtered no-interest "$null" none
-filtered pass "$null" pass
-filtered pass-copy "$null" copy
+
+filter_on "$other"
+measure unattached "${OPS[@]}"
+filter_off
+
+filter_on "$null" --ops none
+measure no-interest "${OPS[@]}"
+filter_off
+
+filter_on "$null"
+measure pass "${OPS[@]}"
+filter_off
+
+# The data of a write come with the request, those of a read when it is done.
+filter_on "$null" --payload --slot 131072 --notify --ops read
+measure pass-copy read
+filter_off
+filter_on "$null" --payload --slot 131072 --ops write
+measure pass-copy write
+filter_off
+
 # shellcheck disable=SC2119
 unload_module

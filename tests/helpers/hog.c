@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * A filter that takes requests and does not answer: hog DEVICE ALTITUDE POLICY COUNT ACTION
+ * A filter that takes requests and does not answer: hog DEVICE ALTITUDE POLICY COUNT ACTION [DEADLINE [HOLD]]
  *
  * Prints "attached"; when COUNT requests are with it prints "full" and does ACTION:
  *	exit	without detaching		close	the file, with the queues still mapped
- *	unmap	the queues, and stays		fork	a child inherits the file, the parent exits
+ *	unmap	the queues, and stays		fork	a child, whose id it prints, inherits the file; the parent exits
  *	sleep	and never comes back		stop	by SIGSTOP; after SIGCONT answers all, prints "answered"
  *	answer	half of them and sleeps
- * Deadline and hold are 1 s.
+ * Deadline and hold are in milliseconds, 1 s each if not given.
  */
 #include <signal.h>
 #include <sys/wait.h>
@@ -35,6 +35,16 @@ static void answer(struct raw *r, const struct bfuse_request *rqs, unsigned int 
 	puts("answered");
 }
 
+static void leave_to_child(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		return;
+	printf("child %d\n", pid);
+	_exit(0);
+}
+
 static void act(struct raw *r, const char *action, const struct bfuse_request *rqs, unsigned int count)
 {
 	if (!strcmp(action, "exit"))
@@ -43,8 +53,8 @@ static void act(struct raw *r, const char *action, const struct bfuse_request *r
 		close(r->fd);
 	else if (!strcmp(action, "unmap"))
 		munmap(r->map[0], r->reg.queue_bytes);
-	else if (!strcmp(action, "fork") && fork())
-		_exit(0);
+	else if (!strcmp(action, "fork"))
+		leave_to_child();
 	else if (!strcmp(action, "stop"))
 		raise(SIGSTOP), answer(r, rqs, count);
 	else if (!strcmp(action, "answer"))
@@ -60,15 +70,16 @@ int main(int argc, char **argv)
 	struct raw r;
 	int ret;
 
-	if (argc != 6)
-		errx(2, "usage: hog DEVICE ALTITUDE POLICY COUNT ACTION");
+	if (argc < 6 || argc > 8)
+		errx(2, "usage: hog DEVICE ALTITUDE POLICY COUNT ACTION [DEADLINE [HOLD]]");
 	setlinebuf(stdout);
 	count = strtoul(argv[4], NULL, 10);
 	rqs = calloc(count, sizeof(*rqs));
 	r = raw_new(strtoul(argv[2], NULL, 10), 1u << BFUSE_OP_WRITE);
 	r.reg.defaults.policy = policy_of(argv[3]);
-	r.reg.defaults.deadline_ms = 1000;
-	r.reg.defaults.hold_ms = r.reg.defaults.policy == BFUSE_POLICY_HOLD ? 1000 : 0;
+	r.reg.defaults.deadline_ms = argc > 6 ? strtoul(argv[6], NULL, 10) : 1000;
+	if (r.reg.defaults.policy == BFUSE_POLICY_HOLD)
+		r.reg.defaults.hold_ms = argc > 7 ? strtoul(argv[7], NULL, 10) : 1000;
 	raw_register(&r);
 	ret = raw_attach(&r, argv[1]);
 	if (ret)

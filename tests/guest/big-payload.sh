@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# about: data of requests larger than a slot reach the filter, and what it supplies reaches the reader, never anything stale
+# disks: virtio:64M nvme:64M
+. "${0%/*}/../vm/lib.sh"
+
+load_module
+for disk in "$DISK0" "$DISK1"; do
+	largest=$("$BLKFILTER/bin/payload" "$disk")
+	echo "$disk: $largest"
+	((${largest##* } >= 1 << 20)) || fail "$disk: no request of 1 MiB among them: $largest"
+done
