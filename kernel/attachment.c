@@ -140,15 +140,26 @@ static void gone(struct bf_attachment *att)
 	bf_attachment_put(att);
 }
 
+static bool is_adopting(struct bf_attachment *att)
+{
+	unsigned int noio = bf_lock();
+	bool adopting = att->adopting;
+
+	bf_unlock(noio);
+	return adopting;
+}
+
 static void reap(struct work_struct *work)
 {
 	struct bf_attachment *att = container_of(work, struct bf_attachment, reap);
 
+	if (is_adopting(att))
+		return;		/* succeed() will queue this again */
 	if (!att->unhooked) {
 		synchronize_rcu();
 		att->unhooked = true;
-		bf_settle_lanes(att, att->filter->dead);
 	}
+	bf_settle_lanes(att, att->filter->dead);
 	if (is_idle(att) && !test_and_set_bit(0, &att->reaped))
 		gone(att);
 }
@@ -238,7 +249,7 @@ static struct bf_device *device_get(struct gendisk *disk)
 
 static bool may_succeed(const struct bf_attachment *heir, const struct bf_attachment *dead)
 {
-	return dead->state == BFUSE_STATE_ORPHAN && !strcmp(heir->filter->name, dead->filter->name);
+	return dead->state == BFUSE_STATE_ORPHAN && !dead->adopting && !strcmp(heir->filter->name, dead->filter->name);
 }
 
 /*
@@ -315,8 +326,12 @@ static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 	noio = bf_lock();
 	bf_attachment_leave(dead, 0);
 	WRITE_ONCE(heir->adopting, false);
+	if (heir->state == BFUSE_STATE_LEAVING)
+		queue_work(bf_wq, &heir->reap);
 	bf_unlock(noio);
 	bf_attachment_put(dead);
+	if (heir->state == BFUSE_STATE_ORPHAN)
+		bf_settle_lanes(heir, true);
 	for (i = 0; i < heir->filter->nr_queues; i++)
 		bf_queue_pump(&heir->filter->queues[i]);
 	return adopted;
@@ -351,7 +366,7 @@ static long attach(struct bf_filter *f, struct file *file, struct bfuse_attach *
 	arg->adopted = dead ? succeed(att, dead) : 0;
 	arg->attachment = att->id;
 	arg->policy = att->interest.policy;
-	queue_delayed_work(bf_wq, &f->watch, 1);
+	mod_delayed_work(bf_wq, &f->watch, 1);
 	if (foreign)
 		bf_queue_post_event(f, xchg(&att->attached, NULL));
 	bf_attachment_put(att);

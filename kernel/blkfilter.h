@@ -123,6 +123,7 @@ struct bf_queue {
 	u16			*free;		/* stack of free indexes */
 	u32			nr_free;
 	u32			nr_stale;
+	u32			nr_read;
 	u32			request_tail;
 	u32			reserved;	/* ring entries promised to BUSY tags */
 	u32			verdict_head;	/* under verdict_mutex */
@@ -161,7 +162,7 @@ struct bf_filter {
 	bool			dead;		/* set once, under bf_lock */
 	bool			stalled;	/* some attachment may be BFUSE_STATE_STALLED */
 	pid_t			owner;		/* registered it */
-	pid_t			server;		/* tgid whose I/O it never sees; 0 until the first BFUSE_ENTER */
+	pid_t			server;		/* tgid whose I/O it never sees: @owner, until somebody serves it */
 	void			*server_files;	/* compared only: its exit is the filter's death */
 	atomic_t		mappings;	/* each of these two may hold the file beside its descriptors */
 	atomic_t		calls;
@@ -178,14 +179,14 @@ struct bf_device {
 	struct hlist_node	node;		/* hash, RCU; under bf_lock */
 	struct gendisk		*disk;		/* pinned by its struct device */
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
-	u64			match;		/* union of what the chain matches */
-	bool			has_parts;	/* some attachment is to a partition */
+	u64			match;		/* what is not in here nobody wants */
 	bool			may_submit_inline;
 	u64 __percpu		*bypassed;	/* bios that nobody on the whole disk wants: one count for all of them */
 	spinlock_t		lock;
 	struct bio_list		bios;		/* marked, to be submitted by @work */
 	struct work_struct	work;
 	struct workqueue_struct	*wq;
+	struct work_struct	free;
 };
 
 /* Per CPU; what the words mean is said at struct bfuse_stat. */
@@ -243,7 +244,8 @@ struct bf_attachment {
 
 /* main.c */
 extern struct mutex bf_mutex;
-extern struct workqueue_struct *bf_wq;		/* settling, reaping; WQ_MEM_RECLAIM */
+extern struct workqueue_struct *bf_wq;		/* settling, reaping, submitting: may wait for I/O */
+extern struct workqueue_struct *bf_copy_wq;	/* pumping and copying: never waits */
 unsigned int bf_lock(void) __acquires(bf_mutex);
 void bf_unlock(unsigned int noio) __releases(bf_mutex);
 
@@ -268,6 +270,12 @@ static __always_inline struct bf_device *bf_device_find(const struct gendisk *di
 		if (dev->disk == disk)
 			return dev;
 	return NULL;
+}
+
+/* The cheap answer, right for most disks that are not filtered, and it needs no protection. */
+static __always_inline bool bf_device_is_absent(const struct gendisk *disk)
+{
+	return hlist_empty(&bf_devices[hash_ptr(disk, BF_HASH_BITS)]);
 }
 
 /* A bit of a mask of the kernel's own operations; an empty flush has that of REQ_OP_FLUSH, which no bio has. */
@@ -316,7 +324,7 @@ extern struct list_head bf_filters;
 struct bf_filter *bf_filter_register(struct bfuse_register *arg);
 void bf_filter_put(struct bf_filter *f);
 void bf_filter_die(struct bf_filter *f);
-u32 bf_filter_publish(struct bf_filter *f);
+bool bf_filter_publish(struct bf_filter *f, struct file *file);
 struct bf_filter *bf_filter_by_id(u32 id);
 int bf_interest_check(const struct bf_filter *f, struct bfuse_interest *in);
 int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma);
@@ -327,6 +335,7 @@ void bf_filter_closing(struct bf_filter *f, struct file *file, void *files);
 enum bf_offer { BF_TAKEN, BF_BYPASS };
 enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_queue_pump(struct bf_queue *q);
+bool bf_queue_has_pending(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
 void bf_queue_wake(struct bf_queue *q);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
@@ -354,9 +363,9 @@ bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
 void bf_forward(struct bf_request *rq, struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_submit(struct bio *bio);
-void bf_submit_marked(struct bio *bio);
 void bf_request_endio(struct bio *bio);
 void bf_fail(struct bio *bio, blk_status_t status);
+void bf_end_bio(struct bio *bio);
 
 /* verdict.c: where a verdict is applied */
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
@@ -367,6 +376,7 @@ void bf_settle_tag(struct bf_request *rq);
 void bf_settle_lanes(struct bf_attachment *att, bool sent_too);
 void bf_settle_hold_expired(struct work_struct *work);
 void bf_settle_watch(struct work_struct *work);
+void bf_unstall(struct bf_filter *f);
 u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead);
 
 /* payload.c: data of a request */

@@ -40,6 +40,21 @@ static void submit_work(struct work_struct *work)
 	blk_finish_plug(&plug);
 }
 
+static void free_work(struct work_struct *work)
+{
+	struct bf_device *dev = container_of(work, struct bf_device, free);
+
+	/*
+	 * A submitter that found it under RCU may be about to hand over a bio; the workqueue drains when it is
+	 * destroyed.
+	 */
+	synchronize_rcu();
+	destroy_workqueue(dev->wq);
+	put_device(disk_to_dev(dev->disk));
+	free_percpu(dev->bypassed);
+	kfree(dev);
+}
+
 /*
  * May sleep, and allocate with I/O: call it without bf_lock. A workqueue of its own: see bf_forward(), and dm does so.
  */
@@ -66,28 +81,21 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	spin_lock_init(&dev->lock);
 	bio_list_init(&dev->bios);
 	INIT_WORK(&dev->work, submit_work);
+	INIT_WORK(&dev->free, free_work);
 	return dev;
 }
 
-static void device_free(struct kref *ref)
+static void last_put(struct kref *ref)
 {
 	struct bf_device *dev = container_of(ref, struct bf_device, ref);
 
-	/*
-	 * A submitter that found it under RCU may be about to hand over a bio; the workqueue drains when it is
-	 * destroyed.
-	 */
-	synchronize_rcu();
-	destroy_workqueue(dev->wq);
-	put_device(disk_to_dev(dev->disk));
-	free_percpu(dev->bypassed);
-	kfree(dev);
+	/* A filter's thread may be the last, and must not wait for I/O that it may have to serve. */
+	queue_work(bf_wq, &dev->free);
 }
 
-/* May sleep. */
 void bf_device_put(struct bf_device *dev)
 {
-	kref_put(&dev->ref, device_free);
+	kref_put(&dev->ref, last_put);
 }
 
 /* Any context; the caller has a request below the device's chain, or is in RCU. */
@@ -114,7 +122,6 @@ void bf_device_add(struct bf_device *dev, struct bio *bio, struct bf_batch *batc
 	spin_unlock_irq(&dev->lock);
 }
 
-/* May sleep. */
 void bf_batch_kick(struct bf_batch *batch)
 {
 	if (!batch->dev)
@@ -143,15 +150,12 @@ void bf_device_publish(struct bf_device *dev)
 static void sum_up(struct bf_device *dev)
 {
 	struct bf_attachment *att;
-	bool has_parts = false;
 	u64 match = 0;
 
-	list_for_each_entry(att, &dev->chain, node) {
-		match |= att->match;
-		has_parts |= att->is_part;
-	}
+	/* Who bypasses a partition's filter has to be counted one by one. */
+	list_for_each_entry(att, &dev->chain, node)
+		match |= att->is_part ? U64_MAX : att->match;
 	WRITE_ONCE(dev->match, match);
-	WRITE_ONCE(dev->has_parts, has_parts);
 }
 
 /* From here on the device's counter counts for @att; to leave, what it counted becomes its own. */
@@ -252,10 +256,6 @@ struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 
  */
 bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid)
 {
-	if (!(READ_ONCE(dev->match) & bf_op_bit(bio)) && !READ_ONCE(dev->has_parts)) {
-		this_cpu_inc(*dev->bypassed);
-		return false;
-	}
 	if (find_next(dev, bio, BF_RANK_TOP, tgid, false))
 		return true;
 	find_next(dev, bio, BF_RANK_TOP, tgid, true);

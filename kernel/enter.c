@@ -14,25 +14,10 @@
  */
 static void note_server(struct bf_filter *f)
 {
-	if (likely(READ_ONCE(f->server)))
+	if (likely(READ_ONCE(f->server_files)))
 		return;
-	if (!cmpxchg(&f->server, 0, current->tgid))
-		WRITE_ONCE(f->server_files, current->files);
-}
-
-/* Whoever comes here is alive: attachments that were given up for a deadline are served again. */
-static void unstall(struct bf_filter *f)
-{
-	struct bf_attachment *att;
-	unsigned int noio;
-
-	if (likely(!READ_ONCE(f->stalled)))
-		return;
-	noio = bf_lock();
-	f->stalled = false;
-	list_for_each_entry(att, &f->attachments, of_filter)
-		cmpxchg(&att->state, BFUSE_STATE_STALLED, BFUSE_STATE_LIVE);
-	bf_unlock(noio);
+	if (!cmpxchg(&f->server_files, NULL, current->files))
+		WRITE_ONCE(f->server, current->tgid);
 }
 
 static bool is_spoiled(struct bf_queue *q)
@@ -54,6 +39,9 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 	if (over(q, min))
 		return 0;
 	atomic_inc(&q->waiters);
+	/* Pairs with stall(): either it sees the waiter, or we see what it did. */
+	smp_mb__after_atomic();
+	bf_unstall(q->filter);
 	if (timeout_ns)
 		err = wait_event_interruptible_hrtimeout(q->wait, over(q, min),
 							 ns_to_ktime(min_t(u64, timeout_ns, KTIME_MAX)));
@@ -63,11 +51,6 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 	if (err == -ETIME)
 		return 0;
 	return err ? -EINTR : 0;
-}
-
-static bool has_pending(struct bf_queue *q)
-{
-	return !list_empty(&q->hungry) || !list_empty(&q->done) || !list_empty(&q->read) || !list_empty(&q->events);
 }
 
 static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
@@ -84,7 +67,7 @@ static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
 		arg->reason = BFUSE_REASON_RING;
 		err = -EINVAL;
 	}
-	if (has_pending(q))
+	if (bf_queue_has_pending(q))
 		bf_queue_pump(q);
 	if (!err && arg->min_requests)
 		err = wait(q, arg->min_requests, arg->timeout_ns);
@@ -105,7 +88,7 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	if (READ_ONCE(f->dead))
 		return -ESHUTDOWN;
 	note_server(f);
-	unstall(f);
+	bf_unstall(f);
 	if (arg->flags & BFUSE_ENTER_WAKE) {
 		WRITE_ONCE(q->wake, true);
 		wake_up(&q->wait);

@@ -202,6 +202,7 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	f->unknown = arg->unknown;
 	f->defaults = arg->defaults;
 	f->owner = current->tgid;
+	f->server = current->tgid;
 	err = bf_interest_check(f, &f->defaults);
 	if (!err)
 		err = lay_out(f);
@@ -229,14 +230,19 @@ struct bf_filter *bf_filter_register(struct bfuse_register *arg)
 	return f;
 }
 
-u32 bf_filter_publish(struct bf_filter *f)
+/* Makes @f the file's, and lets others find it. False: the file is a filter already. */
+bool bf_filter_publish(struct bf_filter *f, struct file *file)
 {
 	unsigned int noio = bf_lock();
+	bool first = !file->private_data;
 
-	f->id = ++last_id;
-	list_add_tail(&f->node, &bf_filters);
+	if (first) {
+		f->id = ++last_id;
+		list_add_tail(&f->node, &bf_filters);
+		WRITE_ONCE(file->private_data, f);
+	}
 	bf_unlock(noio);
-	return f->id;
+	return first;
 }
 
 static void wake_all(struct bf_filter *f)
@@ -347,8 +353,11 @@ __poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_tabl
 	poll_wait(file, &f->poll_wait, wait);
 	if (READ_ONCE(f->dead))
 		return EPOLLERR | EPOLLHUP;
-	for (i = 0; i < f->nr_queues; i++)
+	for (i = 0; i < f->nr_queues; i++) {
+		if (bf_queue_has_pending(&f->queues[i]))
+			bf_queue_pump(&f->queues[i]);
 		if (bf_queue_ready(&f->queues[i]))
 			return EPOLLIN | EPOLLRDNORM;
+	}
 	return 0;
 }

@@ -22,16 +22,27 @@ static DEFINE_MUTEX(hook_mutex);
 static unsigned int users;
 static bool registered;
 
+static noinline notrace bool is_for_us(struct bf_device *dev, struct bio *bio)
+{
+	return !bf_bio_is_marked(bio) && bf_chain_wants(dev, bio, current->tgid) && !bf_bio_is_refused(bio);
+}
+
 /* For each bio in the system: no lock but disabled preemption, no call but for filtered disks. */
 static __always_inline bool wanted(struct bio *bio)
 {
 	struct bf_device *dev;
 	bool found = false;
 
+	if (likely(bf_device_is_absent(bio->bi_bdev->bd_disk)))
+		return false;
 	preempt_disable_notrace();
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
-	if (unlikely(dev) && !bf_bio_is_marked(bio))
-		found = bf_chain_wants(dev, bio, current->tgid) && !bf_bio_is_refused(bio);
+	if (unlikely(dev)) {
+		if (!(READ_ONCE(dev->match) & bf_op_bit(bio)))
+			this_cpu_inc(*dev->bypassed);
+		else
+			found = is_for_us(dev, bio);
+	}
 	preempt_enable_notrace();
 	return found;
 }
@@ -177,5 +188,6 @@ void bf_hook_exit(void)
 	flush_work(&unhook_work);
 	WARN_ON(registered);
 	ftrace_free_filter(&hook);
+	/* Also for the ends of completions, and of what dropped the last references. */
 	synchronize_rcu_tasks();
 }

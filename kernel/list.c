@@ -60,7 +60,7 @@ static void sum_lanes(const struct bf_attachment *att, struct bfuse_stat *out)
 
 static pid_t pid_of(const struct bf_filter *f)
 {
-	return READ_ONCE(f->server) ?: f->owner;
+	return READ_ONCE(f->server);
 }
 
 long bf_next(struct bfuse_next *arg)

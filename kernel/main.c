@@ -11,7 +11,7 @@
 #include "blkfilter.h"
 
 DEFINE_MUTEX(bf_mutex);
-struct workqueue_struct *bf_wq;
+struct workqueue_struct *bf_wq, *bf_copy_wq;
 
 /*
  * Allocations under the lock must not wait for I/O: it could be I/O that waits for a filter to be buried under this
@@ -62,11 +62,11 @@ static long do_register(struct file *file, union bf_arg *arg)
 	f = bf_filter_register(&arg->reg);
 	if (IS_ERR(f))
 		return PTR_ERR(f);
-	if (cmpxchg(&file->private_data, NULL, f)) {
+	if (!bf_filter_publish(f, file)) {
 		bf_filter_put(f);
 		return -EBUSY;
 	}
-	arg->reg.filter = bf_filter_publish(f);
+	arg->reg.filter = f->id;
 	return 0;
 }
 
@@ -154,6 +154,8 @@ static long bf_ioctl(struct file *file, unsigned int cmd, unsigned long address)
 		return -EFAULT;
 	if (size < call->least)
 		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	err = copy_struct_from_user(&arg, call->size, user, size);
 	if (err)
 		return err;
@@ -216,14 +218,24 @@ static struct miscdevice device = {
 	.fops = &fops,
 };
 
+static void destroy_workqueues(void)
+{
+	if (bf_copy_wq)
+		destroy_workqueue(bf_copy_wq);
+	if (bf_wq)
+		destroy_workqueue(bf_wq);
+}
+
 static int __init blkfilter_init(void)
 {
 	int err = -ENOMEM;
 
 	/* As many at once as it takes: work for one device may wait for work for the device below it. */
 	bf_wq = alloc_workqueue("blkfilter", WQ_MEM_RECLAIM | WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
-	if (!bf_wq)
-		return err;
+	/* What runs here never waits, so it gets on when the other's rescuer is all that is left and does wait. */
+	bf_copy_wq = alloc_workqueue("blkfilter-copy", WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	if (!bf_wq || !bf_copy_wq)
+		goto no_requests;
 	err = bf_request_init();
 	if (err)
 		goto no_requests;
@@ -237,7 +249,7 @@ static int __init blkfilter_init(void)
 no_hook:
 	bf_request_exit();
 no_requests:
-	destroy_workqueue(bf_wq);
+	destroy_workqueues();
 	return err;
 }
 
@@ -250,9 +262,9 @@ static void __exit blkfilter_exit(void)
 	misc_deregister(&device);
 	bf_device_unwatch();
 	flush_workqueue(bf_wq);
-	bf_hook_exit();
 	bf_request_exit();
-	destroy_workqueue(bf_wq);
+	destroy_workqueues();
+	bf_hook_exit();
 	rcu_barrier();
 }
 

@@ -124,6 +124,8 @@ void bf_tag_free(struct bf_request *rq)
 	struct bf_attachment *att = rq->att;
 
 	lockdep_assert_held(&q->lock);
+	if (rq->state == BF_TAG_READ)
+		q->nr_read--;
 	if (rq->state == BF_TAG_STALE) {
 		q->nr_stale--;
 	} else {
@@ -273,8 +275,10 @@ static enum admission admission(struct bf_attachment *att)
 	case BFUSE_STATE_LEAVING:
 		return PASS_BY;
 	case BFUSE_STATE_STALLED:
-		/* A filter that sleeps in poll(2) is woken by nothing but a request. */
-		if (time_after(jiffies, READ_ONCE(att->probe))) {
+		/*
+		 * A filter that sleeps in poll(2) is woken by nothing but a request. What is held is tried by the pump.
+		 */
+		if (att->interest.policy != BFUSE_POLICY_HOLD && time_after(jiffies, READ_ONCE(att->probe))) {
 			WRITE_ONCE(att->probe, jiffies + bf_limit(att));
 			return SEND;
 		}
@@ -353,6 +357,7 @@ static void post_done(struct bf_request *rq)
 	if (rq->with_data) {
 		desc.flags = BFUSE_RQ_PAYLOAD;
 		rq->state = BF_TAG_READ;
+		q->nr_read++;
 		rq->done_index = q->request_tail;
 		list_add_tail(&rq->node, &q->read);
 	} else {
@@ -376,6 +381,12 @@ static void finish(struct bf_request *rq)
 	}
 }
 
+/* Has something become possible that only the filter's reading could make so? */
+bool bf_queue_has_pending(struct bf_queue *q)
+{
+	return !list_empty(&q->hungry) || !list_empty(&q->done) || !list_empty(&q->read) || !list_empty(&q->events);
+}
+
 static void post_pending(struct bf_queue *q)
 {
 	struct bf_request *rq;
@@ -395,30 +406,40 @@ static void post_pending(struct bf_queue *q)
 	}
 }
 
-/* Lanes take turns. One whose attachment can't be served now keeps its bios. */
+static bool may_serve(const struct bf_attachment *att)
+{
+	if (att->state == BFUSE_STATE_STALLED)
+		return att->interest.policy == BFUSE_POLICY_HOLD && time_after(jiffies, READ_ONCE(att->probe));
+	return att->state == BFUSE_STATE_LIVE;
+}
+
+/* One whose attachment can't be served now keeps its bios. */
 static struct bf_lane *next_lane(struct bf_queue *q)
 {
 	struct bf_lane *lane;
 
 	list_for_each_entry(lane, &q->hungry, hungry) {
-		if (lane->att->state != BFUSE_STATE_LIVE || lane->att->adopting)
-			continue;
-		list_move_tail(&lane->hungry, &q->hungry);
-		return lane;
+		if (!lane->att->adopting && may_serve(lane->att))
+			return lane;
 	}
 	return NULL;
 }
 
-static struct bio *lane_pop(struct bf_lane *lane, struct bf_origin *origin, bool *redelivered)
+/* Lanes take turns. */
+static struct bio *lane_pop(struct bf_lane *lane, struct bf_queue *q, struct bf_origin *origin, bool *redelivered)
 {
 	struct bio *bio = bio_list_pop(&lane->waiting);
 
 	bf_unmark_waiting(bio, origin);
+	if (lane->att->state == BFUSE_STATE_STALLED)
+		WRITE_ONCE(lane->att->probe, jiffies + bf_limit(lane->att));
 	*redelivered = lane->nr_redeliver;
 	if (lane->nr_redeliver)
 		lane->nr_redeliver--;
 	lane->since = jiffies;
-	if (!--lane->nr_waiting)
+	if (--lane->nr_waiting)
+		list_move_tail(&lane->hungry, &q->hungry);
+	else
 		list_del_init(&lane->hungry);
 	return bio;
 }
@@ -441,7 +462,7 @@ void bf_queue_pump(struct bf_queue *q)
 		post_pending(q);
 	}
 	while (!q->filter->dead && (lane = next_lane(q)) && (rq = tag_get(q))) {
-		bio = lane_pop(lane, &origin, &redelivered);
+		bio = lane_pop(lane, q, &origin, &redelivered);
 		if (!deliver(rq, lane, bio, &origin, redelivered, &flags)) {
 			spin_unlock_irqrestore(&q->lock, flags);
 			bf_settle_tag(rq);
@@ -458,14 +479,15 @@ void bf_queue_pump(struct bf_queue *q)
 static void pump_later(struct bf_queue *q)
 {
 	if (q->filter->slot_size)
-		queue_work(bf_wq, &q->work);
+		queue_work(bf_copy_wq, &q->work);
 	else
 		bf_queue_pump(q);
 }
 
 /*
- * @bio, which was @rq's, is done and unmarked: it gets what it came with. RCU keeps the queue when the tag no longer
- *	does.
+ * @bio, which was @rq's, is done and unmarked. It ends once more, by bio_endio() and not by its bi_end_io, which may be
+ *	a
+ * mere flag (bio_chain_endio). RCU keeps the queue when the tag no longer does.
  */
 static void end_request(struct bf_request *rq, struct bio *bio)
 {
@@ -480,12 +502,10 @@ static void end_request(struct bf_request *rq, struct bio *bio)
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (hungry)
 		pump_later(q);
-	else if (notify)
+	if (notify)
 		bf_queue_wake(q);
 	rcu_read_unlock();
-
-	if (bio->bi_end_io)
-		bio->bi_end_io(bio);
+	bf_end_bio(bio);
 }
 
 static bool wants_data_read(const struct bf_request *rq)
@@ -508,7 +528,7 @@ void bf_tag_finish(struct bf_request *rq)
 	rq->state = BF_TAG_BUSY;
 	rq->with_data = true;
 	list_add_tail(&rq->node, &q->copies);
-	queue_work(bf_wq, &q->work);
+	queue_work(bf_copy_wq, &q->work);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 

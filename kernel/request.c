@@ -24,15 +24,20 @@
 #define MIN_LOOSE_MARKS	64
 
 /*
- * A mark without a tag, for a bio that waits for one (it keeps its origin) or goes down unseen because of a policy. The
- * former is worth an attempt only; the latter must not fail.
+ * A mark without a tag, for a bio that waits for one (it keeps its origin) or goes down unseen because of a policy.
+ * Without memory the former only loses its origin; the latter waits as a stray for the mempool.
  */
+struct loose_mark {
+	struct bf_mark		mark;	/* first: bio->bi_private points here */
+	struct bio		*bio;
+	struct work_struct	work;
+};
+
 static struct kmem_cache *mark_cache;
 static mempool_t mark_pool;
 static atomic_t nr_loose = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(loose_wait);
 
-/* Bios to be submitted whose disk has no attachments left, so no bf_device to do it. */
 static DEFINE_SPINLOCK(stray_lock);
 static struct bio_list stray_bios = BIO_EMPTY_LIST;
 static void submit_strays(struct work_struct *work);
@@ -61,7 +66,7 @@ void bf_unmark_bio(struct bio *bio, struct bf_mark *mark)
 
 static void free_loose(struct bf_mark *mark)
 {
-	mempool_free(mark, &mark_pool);
+	mempool_free(container_of(mark, struct loose_mark, mark), &mark_pool);
 	if (atomic_dec_and_test(&nr_loose))
 		wake_up_all(&loose_wait);
 }
@@ -72,19 +77,19 @@ static void loose_endio(struct bio *bio)
 
 	bf_unmark_bio(bio, mark);
 	free_loose(mark);
-	if (bio->bi_end_io)
-		bio->bi_end_io(bio);
+	bf_end_bio(bio);
 }
 
 static bool mark_loose(struct bio *bio, const struct bf_origin *origin, gfp_t gfp)
 {
-	struct bf_mark *mark = mempool_alloc(&mark_pool, gfp);
+	struct loose_mark *loose = mempool_alloc(&mark_pool, gfp);
 
-	if (!mark)
+	if (!loose)
 		return false;
 	atomic_inc(&nr_loose);
-	mark->origin = *origin;
-	bf_mark_bio(bio, mark, loose_endio);
+	loose->bio = bio;
+	loose->mark.origin = *origin;
+	bf_mark_bio(bio, &loose->mark, loose_endio);
 	return true;
 }
 
@@ -149,21 +154,26 @@ void bf_submit(struct bio *bio)
 	submit_bio_noacct(bio);
 }
 
-/* Any context: @bio, marked, is submitted by a worker. */
-void bf_submit_marked(struct bio *bio)
+static void submit_loose(struct work_struct *work)
 {
+	bf_submit(container_of(work, struct loose_mark, work)->bio);
+}
+
+/*
+ * By the disk's worker, or if it has no attachments any more by one for each bio: none may wait for another's device.
+ */
+static void submit_later(struct bio *bio)
+{
+	struct loose_mark *loose = container_of(bio->bi_private, struct loose_mark, mark);
 	struct bf_device *dev;
-	unsigned long flags;
 
 	rcu_read_lock();
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
 	if (dev) {
 		bf_device_submit(dev, bio);
 	} else {
-		spin_lock_irqsave(&stray_lock, flags);
-		bio_list_add(&stray_bios, bio);
-		spin_unlock_irqrestore(&stray_lock, flags);
-		queue_work(bf_wq, &stray_work);
+		INIT_WORK(&loose->work, submit_loose);
+		queue_work(bf_wq, &loose->work);
 	}
 	rcu_read_unlock();
 }
@@ -180,21 +190,18 @@ static void submit_strays(struct work_struct *work)
 	spin_unlock_irq(&stray_lock);
 
 	while ((bio = bio_list_pop(&bios))) {
-		if (!bf_bio_is_marked(bio))
-			mark_loose(bio, &nobody, GFP_NOIO);
-		bf_submit(bio);
+		mark_loose(bio, &nobody, GFP_NOIO);
+		submit_later(bio);
 	}
 }
 
-/*
- * The hook stole @bio for attachments that have gone meanwhile. Must not sleep: it stands in for submit_bio_noacct().
- */
+/* To the device, though no attachment has it. Does not sleep: bf_intercept() stands in for submit_bio_noacct(). */
 static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
 {
 	unsigned long flags;
 
 	if (mark_loose(bio, origin, GFP_NOWAIT | __GFP_NOWARN)) {
-		bf_submit_marked(bio);
+		submit_later(bio);
 		return;
 	}
 	spin_lock_irqsave(&stray_lock, flags);
@@ -247,7 +254,38 @@ void bf_forward(struct bf_request *rq, struct bf_batch *batch)
 void bf_fail(struct bio *bio, blk_status_t status)
 {
 	bio->bi_status = status;
-	bio_endio(bio);
+	bf_end_bio(bio);
+}
+
+/*
+ * bio_endio() for a bio that has shed a mark. If its end is the end of another one that is marked (bio_chain()), and so
+ * on, they end one after the other and not one inside the other: the stack would not hold a discard of many parts.
+ */
+static DEFINE_PER_CPU(struct bio_list *, ending);
+
+void bf_end_bio(struct bio *bio)
+{
+	struct bio_list next = BIO_EMPTY_LIST, *outer;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	outer = __this_cpu_read(ending);
+	if (outer)
+		bio_list_add(outer, bio);
+	else
+		__this_cpu_write(ending, &next);
+	preempt_disable();
+	local_irq_restore(flags);
+
+	while (!outer && bio) {
+		bio_endio(bio);
+		local_irq_save(flags);
+		bio = bio_list_pop(&next);
+		if (!bio)
+			__this_cpu_write(ending, NULL);
+		local_irq_restore(flags);
+	}
+	preempt_enable();
 }
 
 /* bi_end_io of a bio below an attachment. Any context, interrupts included. */
@@ -265,7 +303,7 @@ int bf_request_init(void)
 {
 	int err;
 
-	mark_cache = kmem_cache_create("blkfilter_mark", sizeof(struct bf_mark), 0, SLAB_HWCACHE_ALIGN, NULL);
+	mark_cache = kmem_cache_create("blkfilter_mark", sizeof(struct loose_mark), 0, SLAB_HWCACHE_ALIGN, NULL);
 	if (!mark_cache)
 		return -ENOMEM;
 	err = mempool_init_slab_pool(&mark_pool, MIN_LOOSE_MARKS, mark_cache);

@@ -36,6 +36,12 @@ static bool holds(const struct bf_attachment *att)
 	return att->state == BFUSE_STATE_ORPHAN && att->interest.policy == BFUSE_POLICY_HOLD;
 }
 
+static bool serves(const struct bf_attachment *att)
+{
+	return att->state == BFUSE_STATE_LIVE ||
+	       (att->state == BFUSE_STATE_STALLED && att->interest.policy == BFUSE_POLICY_HOLD);
+}
+
 /*
  * Back to the head of its lane, for the filter that is to come; or, if @att is the one that came, for it. False: there
  * is none to wait for.
@@ -47,7 +53,7 @@ static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio
 	bool waits;
 
 	spin_lock_irq(&q->lock);
-	waits = !READ_ONCE(att->heir) && (holds(att) || (inherited && att->state == BFUSE_STATE_LIVE));
+	waits = !READ_ONCE(att->heir) && (holds(att) || (inherited && serves(att)));
 	if (waits)
 		bf_lane_wait(lane, q, bio, origin, true);
 	spin_unlock_irq(&q->lock);
@@ -238,13 +244,53 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 	return true;
 }
 
+static bool is_waiting(struct bf_filter *f)
+{
+	u32 i;
+
+	for (i = 0; i < f->nr_queues; i++)
+		if (atomic_read(&f->queues[i].waiters))
+			return true;
+	return false;
+}
+
+static void pump_all(struct bf_filter *f)
+{
+	u32 i;
+
+	for (i = 0; i < f->nr_queues; i++)
+		bf_queue_pump(&f->queues[i]);
+}
+
+/* The filter is alive: attachments that were given up for a deadline are served again. */
+void bf_unstall(struct bf_filter *f)
+{
+	struct bf_attachment *att;
+	unsigned int noio;
+
+	if (likely(!READ_ONCE(f->stalled)))
+		return;
+	noio = bf_lock();
+	WRITE_ONCE(f->stalled, false);
+	list_for_each_entry(att, &f->attachments, of_filter)
+		cmpxchg(&att->state, BFUSE_STATE_STALLED, BFUSE_STATE_LIVE);
+	bf_unlock(noio);
+	pump_all(f);
+}
+
 static void stall(struct bf_attachment *att)
 {
+	struct bf_filter *f = att->filter;
+
 	WRITE_ONCE(att->probe, jiffies + bf_limit(att));
 	if (cmpxchg(&att->state, BFUSE_STATE_LIVE, BFUSE_STATE_STALLED) != BFUSE_STATE_LIVE)
 		return;
-	/* Pairs with the lock in unstall(): it finds the state that this announces. */
-	smp_store_release(&att->filter->stalled, true);
+	/* Pairs with the wait in BFUSE_ENTER: either it sees this, or we see the waiter. */
+	smp_store_mb(f->stalled, true);
+	if (is_waiting(f)) {
+		bf_unstall(f);
+		return;
+	}
 	pr_warn("%pg: \"%s\" at altitude %u has not answered within %u ms: its policy decides until it does\n",
 		att->bdev, att->filter->name, att->filter->altitude, att->interest.deadline_ms);
 }
@@ -254,7 +300,8 @@ static bool is_stuck(struct bf_attachment *att, struct bf_queue *q, struct bf_la
 {
 	u32 used = bf_queue_ready(q);
 
-	return att->state == BFUSE_STATE_STALLED || used >= q->filter->entries || q->nr_stale == q->filter->depth;
+	return att->state == BFUSE_STATE_STALLED || used >= q->filter->entries ||
+	       q->nr_stale + q->nr_read == q->filter->depth;
 }
 
 static bool waits_too_long(struct bf_attachment *att, struct bf_queue *q)
@@ -282,10 +329,12 @@ static void watch_attachment(struct bf_attachment *att)
 
 		for (tag = 0; tag < f->depth; tag++)
 			late |= expire_tag(att, &q->requests[tag]);
-		if (late && !atomic_read(&q->waiters))
+		if (late && !is_waiting(f))
 			stall(att);
 		if (waits_too_long(att, q))
 			settle_waiting(att, q);
+		if (bf_queue_has_pending(q))
+			bf_queue_pump(q);
 	}
 }
 
@@ -304,6 +353,32 @@ void bf_settle_watch(struct work_struct *work)
 	}
 	if (period != ULONG_MAX && !f->dead)
 		queue_delayed_work(bf_wq, &f->watch, max(period, 1ul));
+}
+
+/* What the heir does not care for, or does not know, goes its way as if it had come now. Returns how much that was. */
+static u32 drop_unwanted(struct bf_attachment *heir, struct bio_list *bios)
+{
+	struct bio_list wanted = BIO_EMPTY_LIST;
+	struct bf_origin origin;
+	struct bio *bio;
+	u32 dropped = 0;
+
+	while ((bio = bio_list_pop(bios))) {
+		bool known = heir->filter->known_ops & (1u << bf_bio_op(bio));
+
+		if (known && (heir->match & bf_op_bit(bio))) {
+			bio_list_add(&wanted, bio);
+			continue;
+		}
+		dropped++;
+		bf_unmark_waiting(bio, &origin);
+		if (heir->match & bf_op_bit(bio))
+			bf_fail(bio, BLK_STS_NOTSUPP);
+		else
+			bf_bypass(heir, bio, &origin);
+	}
+	*bios = wanted;
+	return dropped;
 }
 
 /*
@@ -329,6 +404,7 @@ u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead)
 		old->nr_waiting = old->nr_redeliver = 0;
 		list_del_init(&old->hungry);
 		spin_unlock_irq(&from->lock);
+		n -= drop_unwanted(heir, &bios);
 		if (!n)
 			continue;
 
@@ -337,7 +413,8 @@ u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead)
 		if (!lane->nr_waiting)
 			list_add_tail(&lane->hungry, &to->hungry);
 		lane->nr_waiting += n;
-		lane->nr_redeliver += again;
+		/* They are counted from the head, and rather one too many is marked than one too few. */
+		lane->nr_redeliver = lane->nr_redeliver ? n + lane->nr_redeliver : min(again, n);
 		lane->since = jiffies;
 		spin_unlock_irq(&to->lock);
 		adopted += n;

@@ -92,7 +92,7 @@ static bool ftrace_disabled(void)
 }
 
 /* Somebody else is at this altitude of this device: say who. */
-static int fail_altitude(struct bfuse *bfuse, int fd, const char *label, uint32_t altitude)
+static int fail_altitude(struct bfuse *bfuse, int fd, const char *label, uint32_t altitude, const char *remedy)
 {
 	struct bfuse_next next = { .attachment = 0 };
 	struct stat st;
@@ -103,13 +103,12 @@ static int fail_altitude(struct bfuse *bfuse, int fd, const char *label, uint32_
 		if (next.altitude != altitude || makedev(next.major, next.minor) != st.st_rdev)
 			continue;
 		return bfuse__fail(bfuse, -EEXIST, BFUSE_EXIT_ALTITUDE,
-				   "%s: already filtered at altitude %u by \"%.*s\" (pid %u%s%s); "
-				   "choose another with --altitude",
-				   label, altitude, BFUSE_NAME_MAX, next.name, next.pid, next.state ? ", " : "",
-				   next.state ? bfuse_state_name(next.state) : "");
+				   "%s: already filtered at altitude %u by \"%s\" (pid %u%s%s); %s", label, altitude,
+				   next.name, next.pid, next.state ? ", " : "",
+				   next.state ? bfuse_state_name(next.state) : "", remedy);
 	}
-	return bfuse__fail(bfuse, -EEXIST, BFUSE_EXIT_ALTITUDE,
-			   "%s: already filtered at altitude %u; choose another with --altitude", label, altitude);
+	return bfuse__fail(bfuse, -EEXIST, BFUSE_EXIT_ALTITUDE, "%s: already filtered at altitude %u; %s", label,
+			   altitude, remedy);
 }
 
 static int fail_hook(struct bfuse *bfuse, const char *label)
@@ -128,7 +127,7 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 {
 	switch (err) {
 	case -EEXIST:
-		return fail_altitude(bfuse, attach->fd, label, bfuse->reg.altitude);
+		return fail_altitude(bfuse, attach->fd, label, bfuse->reg.altitude, "choose another with --altitude");
 	case -EBUSY:
 		return fail_hook(bfuse, label);
 	case -EOPNOTSUPP:
@@ -251,7 +250,8 @@ int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, u
 		return attach.fd;
 	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, &attach);
 	if (err == -EEXIST)
-		err = fail_altitude(bfuse, attach.fd, path, altitude_of(bfuse, filter));
+		err = fail_altitude(bfuse, attach.fd, path, altitude_of(bfuse, filter),
+				    "start this filter at another with --altitude");
 	else if (err)
 		err = fail_attach(bfuse, &attach, path, err);
 	else if (attachment)

@@ -7,13 +7,14 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-enum { DEVICE, ALTITUDE, FILTER, STATE, POLICY, OPS, QUEUES, DEPTH, INFLIGHT, WAITING, PID, ATTACHMENT, COLUMNS };
+enum { DEVICE, ALTITUDE, FILTER, STATE, POLICY, QUEUES, DEPTH, INFLIGHT, WAITING, PID, ATTACHMENT, OPS, COLUMNS };
 
+/* The widest one last. */
 static const struct column columns[COLUMNS] = {
-	[DEVICE] = { "DEVICE", false },	 [ALTITUDE] = { "ALTITUDE", true }, [FILTER] = { "FILTER", false },
-	[STATE] = { "STATE", false },	 [POLICY] = { "POLICY", false },    [OPS] = { "OPS", false },
-	[QUEUES] = { "QUEUES", true },	 [DEPTH] = { "DEPTH", true },	    [INFLIGHT] = { "INFLIGHT", true },
-	[WAITING] = { "WAITING", true }, [PID] = { "PID", true },	    [ATTACHMENT] = { "ATTACHMENT", true },
+	[DEVICE] = { "DEVICE", false }, [ALTITUDE] = { "ALTITUDE", true },     [FILTER] = { "FILTER", false },
+	[STATE] = { "STATE", false },	[POLICY] = { "POLICY", false },	       [QUEUES] = { "QUEUES", true },
+	[DEPTH] = { "DEPTH", true },	[INFLIGHT] = { "INFLIGHT", true },     [WAITING] = { "WAITING", true },
+	[PID] = { "PID", true },	[ATTACHMENT] = { "ATTACHMENT", true }, [OPS] = { "OPS", false },
 };
 
 static void put_interest(struct table *table, const struct bfuse_interest *interest)

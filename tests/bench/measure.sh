@@ -35,39 +35,59 @@ nanoseconds() {
 	echo $(((${after/./} - ${before/./}) * 1000))
 }
 
-# sample CASE OP BLOCK DEPTH: one line of $OUT/samples.  What two jobs of
-# different length have in common is not the price of an I/O.
-sample() {
-	local batch=$(($4 < 2 ? 1 : $4 / 2)) count job few many
-	count=$(measured_ios "$3")
+# add_jobs OP BLOCK DEPTH: two jobs of different length, added to $jobs.  What
+# they have in common is not the price of an I/O.
+add_jobs() {
+	local batch=$(($3 < 2 ? 1 : $3 / 2)) job
 	# shellcheck disable=SC2016 # for fio's shell
 	job=(
-		--filename="$device" --direct=1 --rw="rand$2" --bs="$3" --size=256M --io_size=100G
-		--ioengine=io_uring --iodepth="$4"
+		--rw="rand$1" --bs="$2" --iodepth="$3" --ioengine=io_uring
 		--iodepth_batch="$batch" --iodepth_batch_complete_min="$batch"
+		--filename="$device" --direct=1 --size=256M --io_size=100G
 		--disk_util=0 --stonewall
 		--exec_prerun='printf %s $EPOCHREALTIME'
 		--exec_postrun='printf %s $EPOCHREALTIME'
 	)
-	fio --output=fio.log --name=few "${job[@]}" --number_ios="$WARM_UP" \
-		--name=many "${job[@]}" --number_ios="$((WARM_UP + count))" \
-		>fio.out 2>&1 || fail "fio: $(cat fio.out fio.log)"
-	few=$(nanoseconds few)
-	many=$(nanoseconds many)
-	echo "$* $(((many - few) / count))" | tee -a "$OUT/samples"
+	jobs+=(
+		--name="few-$1-$2-$3" "${job[@]}" --number_ios="$WARM_UP"
+		--name="many-$1-$2-$3" "${job[@]}"
+		--number_ios="$((WARM_UP + $(measured_ios "$2")))"
+	)
 }
 
-# measure CASE OP...: all combinations, on $device.
-measure() {
-	local round op block depth
-	for ((round = 0; round < ROUNDS; round++)); do
-		for op in "${@:2}"; do
-			for block in "${BLOCKS[@]}"; do
-				for depth in "${DEPTHS[@]}"; do
-					sample "$1" "$op" "$block" "$depth"
-				done
+# note CASE OP BLOCK DEPTH: one line of $OUT/samples.
+note() {
+	local few many name="$2-$3-$4"
+	few=$(nanoseconds "few-$name")
+	many=$(nanoseconds "many-$name")
+	echo "$* $(((many - few) / $(measured_ios "$3")))" | tee -a "$OUT/samples"
+}
+
+# each COMMAND... -- OP...: COMMAND with each op, block and depth.
+each() {
+	local command=() op block depth
+	while [[ $1 != -- ]]; do
+		command+=("$1")
+		shift
+	done
+	for op in "${@:2}"; do
+		for block in "${BLOCKS[@]}"; do
+			for depth in "${DEPTHS[@]}"; do
+				"${command[@]}" "$op" "$block" "$depth"
 			done
 		done
+	done
+}
+
+# measure CASE OP...: all combinations, on $device, in one fio, which takes
+# longer to start than to measure.
+measure() {
+	local round jobs=()
+	each add_jobs -- "${@:2}"
+	for ((round = 0; round < ROUNDS; round++)); do
+		fio --output=fio.log "${jobs[@]}" >fio.out 2>&1 ||
+			fail "fio: $(cat fio.out fio.log)"
+		each note "$1" -- "${@:2}"
 	done
 }
 
@@ -81,7 +101,10 @@ filter_on() {
 
 # filter_off: it must still be there.
 filter_off() {
-	kill "$filter" && wait "$filter" || fail "the filter: $(cat filter.log)"
+	local status=0
+	kill "$filter" || status=$?
+	wait "$filter" || status=$?
+	((status == 0)) || fail "the filter: status $status, $(cat filter.log)"
 }
 
 # Without max_sectors 128 KiB would be split on 6.1, and be something else.

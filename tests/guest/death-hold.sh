@@ -23,7 +23,7 @@ for action in exit kill close fork; do
 	burst_ends "ok 100 failed 0"
 	burst_is "ok 100 failed 0" --verify "$DISK0" 100 "$seed"
 	grep -q 'took over 100 requests' "filter.$FILTERS.err" || fail "$action: $(<"filter.$FILTERS.err")"
-	stop_filter
+	stop_filter "$FILTER"
 	hog_end
 	seed=$((seed + 1))
 done
@@ -39,7 +39,7 @@ burst_ends "ok 64 failed 0"
 burst_is "ok 64 failed 0" --verify "$DISK0" 64 "$seed"
 hog_end
 succeed
-stop_filter
+stop_filter "$FILTER"
 
 # Nobody comes: the fallback, which is error, ends the wait for dead and for late filters.
 for action in exit sleep; do

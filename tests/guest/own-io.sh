@@ -15,7 +15,7 @@ check "$BLKFILTER/bin/own-io" "$DISK0" 500
 for ((i = 0; i < 10; i++)); do
 	echo "read $((i * 16)) 4096 0"
 done >expected
-seen "$above" | cut -d ' ' -f 1-4 >seen.above
-seen "$below" | cut -d ' ' -f 1-4 >seen.below
+seen "$above" seen.above 1-4
+seen "$below" seen.below 1-4
 same "the filter above" expected seen.above
 same "the filter below" expected seen.below

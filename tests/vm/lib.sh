@@ -5,7 +5,8 @@
 #
 # and finds in its environment: DISK0, DISK1, ... the disks of its head, free
 # to be overwritten; OUT, a directory whose files reach the host; BLKFILTER,
-# the directory of the built project.
+# the directory of the built project.  Its output goes to the host by a port that
+# opens only once: write to >&2, not to /dev/stderr.
 # shellcheck shell=bash
 
 set -o errexit -o nounset -o pipefail

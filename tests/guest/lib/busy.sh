@@ -14,7 +14,7 @@ busy_start() {
 }
 
 busy_rounds() {
-	local round=0 job=(--directory=mnt --bssplit=512/30:4k/40:24k/20:384k/6:2m/4 --blockalign=512
+	local round=0 job=(--directory=mnt --bssplit=512/30:4k/40:24k/20:384k/6:2m/4
 		--rw=randrw --size=8m
 		--verify=crc32c --verify_fatal=1 --fsync=16 --randrepeat=0 --unlink=1)
 	until [[ -e enough ]]; do

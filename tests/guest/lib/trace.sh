@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 # What the filter "trace --json" saw, in lines that sort and diff.  Sourced by
 # tests.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
+
+declare -A TRACES
 
 # start_trace ARG...: in the background; TRACE is its process id.
 start_trace() {
 	start_filter trace --json "$@"
 	TRACE=$FILTER
-	TRACES[TRACE]=$FILTERS
+	TRACES[$TRACE]=$FILTERS
 }
-declare -A TRACES
 
-# seen [PID]: ends the trace and prints a line for each request, in the order of
-# completion: op, sector, bytes, status, flags with commas around them.
+# seen PID FILE [FIELDS]: ends the trace; FILE gets a line for each request, in
+# the order of submission: op, sector, bytes, status, flags with commas around
+# them; FIELDS chooses among these as cut -f does.
 seen() {
-	local pid=${1:-$TRACE}
-	[[ ! -e /proc/$pid ]] || stop_filter "$pid"
-	sed -nE 's/.*"op":"([^"]*)","flags":\[([^]]*)\],"sector":([0-9]+),"bytes":([0-9]+).*"status":(-?[0-9]+).*/\1 \3 \4 \5 ,\2,/p' \
-		"filter.${TRACES[$pid]}.out" | tr -d '"'
-	[[ $(tail -n 1 "filter.${TRACES[$pid]}.err") != *lost* ]] || fail "trace: $(tail -n 1 "filter.${TRACES[$pid]}.err")"
+	local log=filter.${TRACES[$1]}
+	stop_filter "$1"
+	! grep lost "$log.err" || fail "trace: its output was too slow"
+	sed -nE 's/.*"time_ns":([0-9]+),.*"op":"([^"]*)","flags":\[([^]]*)\],"sector":([0-9]+),"bytes":([0-9]+),.*"status":(-?[0-9]+),.*/\1 \2 \4 \5 \6 ,\3,/p' \
+		"$log.out" | tr -d '"' | sort -n | cut -d ' ' -f 2- | cut -d ' ' -f "${3:-1-5}" >"$2"
 }
 
 # same WHAT FILE FILE: two lists are equal, or the difference is shown.
