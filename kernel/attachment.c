@@ -116,6 +116,36 @@ static void forget_tags(struct bf_attachment *att)
 	}
 }
 
+/* Does a queue have a tag for each attachment that may need one to let another's go? See reserve() in queue.c. */
+static bool fits(const struct bf_attachment *att)
+{
+	const struct bf_filter *f = att->filter;
+	bool stacked = !att->dev->may_submit_inline;
+
+	return f->nr_stacked + stacked + (f->nr_attachments + !stacked > f->nr_stacked) <= f->depth;
+}
+
+static void add_lanes(struct bf_attachment *att, bool add)
+{
+	struct bf_filter *f = att->filter;
+	u32 i;
+
+	lockdep_assert_held(&bf_mutex);
+	if (!att->dev->may_submit_inline)
+		f->nr_stacked += add ? 1 : -1;
+	for (i = 0; i < f->nr_queues; i++) {
+		struct bf_queue *q = &f->queues[i];
+
+		spin_lock_irq(&q->lock);
+		att->lanes[i].stacked = !att->dev->may_submit_inline;
+		if (add)
+			bf_lane_add(&att->lanes[i], q);
+		else
+			bf_lane_del(&att->lanes[i], q);
+		spin_unlock_irq(&q->lock);
+	}
+}
+
 static void gone(struct bf_attachment *att)
 {
 	struct bf_event *ev = att->detached;
@@ -131,6 +161,7 @@ static void gone(struct bf_attachment *att)
 	list_del(&att->of_filter);
 	att->filter->nr_attachments--;
 	bf_nr_attachments--;
+	add_lanes(att, false);
 	bf_unlock(noio);
 
 	att->detached = NULL;
@@ -273,6 +304,8 @@ static int publish(struct bf_attachment *att, struct inode *inode, struct bf_att
 		other = bf_chain_at(dev, att->bdev, att->rank);
 	if (other && !may_succeed(att, other))
 		return -EEXIST;
+	if (!fits(att))
+		return -ENOSPC;
 	if (!dev)
 		bf_device_publish(att->dev);
 
@@ -284,6 +317,7 @@ static int publish(struct bf_attachment *att, struct inode *inode, struct bf_att
 	list_add_tail(&att->of_filter, &att->filter->attachments);
 	att->filter->nr_attachments++;
 	bf_nr_attachments++;
+	add_lanes(att, true);
 	bf_chain_insert(att);
 	if (other) {
 		kref_get(&other->ref);

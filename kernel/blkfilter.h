@@ -101,6 +101,7 @@ struct bf_request {
 struct bf_lane {
 	struct bio_list		waiting;	/* no tag yet, oldest first */
 	u32			nr_waiting;
+	bool			stacked;	/* what it passes down may need further tags of this queue */
 	u32			nr_redeliver;	/* so many at the head were with a predecessor */
 	u32			nr_tags;	/* tags in any state but FREE and STALE */
 	u32			nr_sent;
@@ -122,6 +123,8 @@ struct bf_queue {
 	struct bf_request	*requests;	/* [depth] */
 	u16			*free;		/* stack of free indexes */
 	u32			nr_free;
+	u32			nr_idle_stacked;	/* stacked lanes without a tag */
+	u32			nr_hardware;		/* other lanes */
 	u32			nr_stale;
 	u32			nr_read;
 	u32			request_tail;
@@ -148,6 +151,7 @@ struct bf_filter {
 	struct list_head	node;		/* bf_filters */
 	struct list_head	attachments;	/* under bf_lock */
 	u32			nr_attachments;
+	u32			nr_stacked;	/* attachments to stacked devices */
 	u32			id;
 	char			name[BFUSE_NAME_MAX];
 	u32			altitude;
@@ -341,6 +345,10 @@ void bf_queue_wake(struct bf_queue *q);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
 u32 bf_queue_ready(struct bf_queue *q);
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
+void bf_lane_add(struct bf_lane *lane, struct bf_queue *q);
+void bf_lane_del(struct bf_lane *lane, struct bf_queue *q);
+void bf_lane_get(struct bf_lane *lane, struct bf_queue *q);
+void bf_lane_put(struct bf_lane *lane, struct bf_queue *q);
 struct bio *bf_tag_take_bio(struct bf_request *rq);
 void bf_tag_free(struct bf_request *rq);
 void bf_tag_finish(struct bf_request *rq);

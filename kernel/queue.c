@@ -108,32 +108,75 @@ static void reap_read(struct bf_queue *q)
 	}
 }
 
-static struct bf_request *tag_get(struct bf_queue *q)
+/*
+ * A tag is kept while its bio is below. If what is below is filtered by the same filter (dm over a disk, say), the bios
+ * there need tags of the same queue before it comes back. So lanes of stacked devices leave a tag to each other such
+ * lane that has none, and one to the hardware, whose tags come back by themselves: the lowest can always go on.
+ */
+static u32 reserve(const struct bf_queue *q, const struct bf_lane *lane)
 {
-	if (!q->nr_free)
+	if (!lane->stacked)
+		return 0;
+	return (lane->nr_tags ? q->nr_idle_stacked : 0) + !!q->nr_hardware;
+}
+
+static struct bf_request *tag_get(struct bf_queue *q, const struct bf_lane *lane)
+{
+	u32 kept = reserve(q, lane);
+
+	if (q->nr_free <= kept)
 		reap_read(q);
-	if (!q->nr_free || !room(q))
+	if (q->nr_free <= kept || !room(q))
 		return NULL;
 	return &q->requests[q->free[--q->nr_free]];
 }
 
-/* The last tag of an attachment that is leaving lets it go. */
+/* Under the lock: a lane comes and goes with its attachment. */
+void bf_lane_add(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (lane->stacked)
+		q->nr_idle_stacked++;
+	else
+		q->nr_hardware++;
+}
+
+void bf_lane_del(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (lane->stacked)
+		q->nr_idle_stacked--;
+	else
+		q->nr_hardware--;
+}
+
+/* Under the lock: what counts in the lane keeps its attachment. */
+void bf_lane_get(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (!lane->nr_tags++ && lane->stacked)
+		q->nr_idle_stacked--;
+}
+
+/* The last one of an attachment that is leaving lets it go. */
+void bf_lane_put(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (--lane->nr_tags)
+		return;
+	if (lane->stacked)
+		q->nr_idle_stacked++;
+	if (lane->att->state == BFUSE_STATE_LEAVING)
+		queue_work(bf_wq, &lane->att->reap);
+}
+
 void bf_tag_free(struct bf_request *rq)
 {
 	struct bf_queue *q = rq->queue;
-	struct bf_attachment *att = rq->att;
 
 	lockdep_assert_held(&q->lock);
 	if (rq->state == BF_TAG_READ)
 		q->nr_read--;
-	if (rq->state == BF_TAG_STALE) {
+	if (rq->state == BF_TAG_STALE)
 		q->nr_stale--;
-	} else {
-		struct bf_lane *lane = &att->lanes[q - q->filter->queues];
-
-		if (!--lane->nr_tags && att->state == BFUSE_STATE_LEAVING)
-			queue_work(bf_wq, &att->reap);
-	}
+	else
+		bf_lane_put(&rq->att->lanes[q - q->filter->queues], q);
 	rq->state = BF_TAG_FREE;
 	rq->bio = NULL;
 	q->free[q->nr_free++] = rq - q->requests;
@@ -211,7 +254,7 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, c
 	rq->tag += 1ull << 32;
 	rq->mark.origin = *origin;
 	bf_mark_bio(bio, &rq->mark, bf_request_endio);
-	lane->nr_tags++;
+	bf_lane_get(lane, rq->queue);
 }
 
 /*
@@ -320,7 +363,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	if (way == SEND && q->nr_stale == f->depth)
 		way = by_policy(att);
 	if (way == SEND && !att->adopting && !lane->nr_waiting)
-		rq = tag_get(q);
+		rq = tag_get(q, lane);
 	if (rq)
 		sent = deliver(rq, lane, bio, origin, false, &flags);
 	else if (way == SEND || way == WAIT)
@@ -413,15 +456,14 @@ static bool may_serve(const struct bf_attachment *att)
 	return att->state == BFUSE_STATE_LIVE;
 }
 
-/* One whose attachment can't be served now keeps its bios. */
+/* One whose attachment can't be served now, or must leave the last tags to others, keeps its bios. */
 static struct bf_lane *next_lane(struct bf_queue *q)
 {
 	struct bf_lane *lane;
 
-	list_for_each_entry(lane, &q->hungry, hungry) {
-		if (!lane->att->adopting && may_serve(lane->att))
+	list_for_each_entry(lane, &q->hungry, hungry)
+		if (!lane->att->adopting && may_serve(lane->att) && q->nr_free > reserve(q, lane))
 			return lane;
-	}
 	return NULL;
 }
 
@@ -461,7 +503,7 @@ void bf_queue_pump(struct bf_queue *q)
 		reap_read(q);
 		post_pending(q);
 	}
-	while (!q->filter->dead && (lane = next_lane(q)) && (rq = tag_get(q))) {
+	while (!q->filter->dead && (lane = next_lane(q)) && (rq = tag_get(q, lane))) {
 		bio = lane_pop(lane, q, &origin, &redelivered);
 		if (!deliver(rq, lane, bio, &origin, redelivered, &flags)) {
 			spin_unlock_irqrestore(&q->lock, flags);

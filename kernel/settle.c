@@ -80,12 +80,6 @@ static void settle_taken(struct bf_attachment *att, struct bf_queue *q, struct b
 	bf_queue_pump(q);
 }
 
-static void release_lane(struct bf_lane *lane)
-{
-	if (!--lane->nr_tags && lane->att->state == BFUSE_STATE_LEAVING)
-		queue_work(bf_wq, &lane->att->reap);
-}
-
 /* A tag that was abandoned while its owner kept it BUSY; that is the caller. */
 void bf_settle_tag(struct bf_request *rq)
 {
@@ -141,7 +135,7 @@ static struct bio *pop_waiting(struct bf_lane *lane, struct bf_queue *q, struct 
 	if (bio) {
 		if (!--lane->nr_waiting)
 			list_del_init(&lane->hungry);
-		lane->nr_tags++;	/* keeps the attachment while the caller settles it */
+		bf_lane_get(lane, q);	/* keeps the attachment while the caller settles it */
 		lane->nr_redeliver -= !!lane->nr_redeliver;
 		bf_unmark_waiting(bio, origin);
 	}
@@ -161,7 +155,7 @@ static void settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 		else
 			follow_policy(att, bio, &origin);
 		spin_lock_irq(&q->lock);
-		release_lane(lane);
+		bf_lane_put(lane, q);
 		spin_unlock_irq(&q->lock);
 	}
 }
@@ -239,7 +233,7 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 	bf_count(att, timeouts);
 	follow_policy(att, bio, &origin);
 	spin_lock_irq(&q->lock);
-	release_lane(lane);
+	bf_lane_put(lane, q);
 	spin_unlock_irq(&q->lock);
 	return true;
 }

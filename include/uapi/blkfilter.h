@@ -344,6 +344,7 @@ struct bfuse_register {
  * Requests submitted from now on are seen whole. EBADF, ENOTBLK: @fd is not an open block device. EEXIST: the device
  * has an attachment at this altitude. ENXIO: the device is gone. EOPNOTSUPP: its driver has rw_page, which bypasses
  * bios.
+ * ENOSPC: the filter's queues have fewer tags than it then has attachments to stacked devices, and one for the others.
  * ENOENT: no such filter, or this file is not registered. EACCES: @filter is not BFUSE_FILTER_ATTACHABLE. EBUSY: the
  * function submit_bio_noacct can't be hooked now (another module redirects it, or kernel.ftrace_enabled is 0).
  * ESHUTDOWN: the filter is dead.

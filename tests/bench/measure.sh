@@ -22,7 +22,7 @@ WARM_UP=500
 
 # measured_ios BLOCK: large ones cost more and need fewer.
 measured_ios() {
-	echo $(($1 == 4096 ? 10000 : 2000))
+	echo $(($1 == 4096 ? 10000 : 3000))
 }
 
 # nanoseconds JOB: from before the first of its I/Os until after the last, and a
@@ -43,6 +43,7 @@ add_jobs() {
 	job=(
 		--rw="rand$1" --bs="$2" --iodepth="$3" --ioengine=io_uring
 		--iodepth_batch="$batch" --iodepth_batch_complete_min="$batch"
+		--iomem="$([[ $2 == 4096 ]] && echo malloc || echo shmhuge)"
 		--filename="$device" --direct=1 --size=256M --io_size=100G
 		--disk_util=0 --stonewall
 		--exec_prerun='printf %s $EPOCHREALTIME'
@@ -106,6 +107,9 @@ filter_off() {
 	wait "$filter" || status=$?
 	((status == 0)) || fail "the filter: status $status, $(cat filter.log)"
 }
+
+# How many pieces a buffer of small pages has in memory is a matter of luck.
+echo 16 >/proc/sys/vm/nr_hugepages
 
 # Without max_sectors 128 KiB would be split on 6.1, and be something else.
 null=$(null_blk_create bench size=1024 irqmode=0 max_sectors=2560)

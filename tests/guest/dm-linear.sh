@@ -14,7 +14,7 @@ dmsetup create linear <<-END
 	30001 40007 linear $DISK1 17
 	70008 30000 linear $DISK0 2048
 END
-dm=$(realpath /dev/mapper/linear)
+dm=/dev/$(dmsetup info -c --noheadings -o blkdevname linear)
 
 watch Q "$DISK0" "$DISK1"
 load "$dm"

@@ -8,7 +8,7 @@
 
 load_module
 load_module loop
-check mkfs.ext4 -q "$DISK0"
+check mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "$DISK0"
 mkdir mnt
 check mount "$DISK0" mnt
 check fallocate -l 64M mnt/file

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A filtered disk below something, and what blktrace says that reached it.
 # Sourced by tests after lib/trace.sh.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2153
 
 declare -A BLKTRACES
 
@@ -44,6 +44,6 @@ compare() {
 # load DEVICE: direct I/O that no driver has to split, but whatever is on top may.
 load() {
 	check fio --name=load --filename="$1" --direct=1 --ioengine=libaio --iodepth=8 --bsrange=4k-96k --rw=randrw \
-		--size=48m --io_size=12m --verify=crc32c --verify_fatal=1 --fsync=16 --output=fio.out
+		--size=48m --io_size=6m --verify=crc32c --verify_fatal=1 --fsync=16 --output=fio.out
 	check blkdiscard -f -o 1M -l 3M "$1"
 }
