@@ -35,6 +35,7 @@ struct loose_mark {
 
 static struct kmem_cache *mark_cache;
 static mempool_t mark_pool;
+static struct bio_set clones;
 static atomic_t nr_loose = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(loose_wait);
 
@@ -210,6 +211,38 @@ static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
 	queue_work(bf_wq, &stray_work);
 }
 
+static void clone_endio(struct bio *clone)
+{
+	struct bio *bio = clone->bi_private;
+
+	if (clone->bi_status && !bio->bi_status)
+		bio->bi_status = clone->bi_status;
+	bio_put(clone);
+	bio_endio(bio);
+}
+
+/*
+ * A bio that others are chained to (the last part of a split that md sends on in place, a part of a long discard) does
+ * not complete before they do. Its tag would be kept for their time, with their status, and they might be waiting for
+ * it. So it goes on as a clone, which completes by itself. Without memory it goes as it is.
+ */
+static struct bio *unchained(struct bio *bio)
+{
+	struct bio *clone;
+
+	if (likely(!bio_flagged(bio, BIO_CHAIN)))
+		return bio;
+	clone = bio_alloc_clone(bio->bi_bdev, bio, GFP_NOWAIT | __GFP_NOWARN, &clones);
+	if (!clone)
+		return bio;
+	clone->bi_end_io = clone_endio;
+	clone->bi_private = bio;
+	bio_clear_polled(clone);
+	if (bio_flagged(bio, BIO_TRACE_COMPLETION))
+		bio_set_flag(clone, BIO_TRACE_COMPLETION);
+	return clone;
+}
+
 /* Runs in place of submit_bio_noacct(), in the submitter's context. Does not sleep, so unloading can wait for it. */
 void bf_intercept(struct bio *bio)
 {
@@ -220,6 +253,7 @@ void bf_intercept(struct bio *bio)
 		.cpu = raw_smp_processor_id(),
 	};
 
+	bio = unchained(bio);
 	if (!bf_present(bio, BF_RANK_TOP, &origin))
 		submit_unseen(bio, &origin);
 }
@@ -308,7 +342,13 @@ int bf_request_init(void)
 		return -ENOMEM;
 	err = mempool_init_slab_pool(&mark_pool, MIN_LOOSE_MARKS, mark_cache);
 	if (err)
-		kmem_cache_destroy(mark_cache);
+		goto no_pool;
+	err = bioset_init(&clones, BIO_POOL_SIZE, 0, 0);
+	if (!err)
+		return 0;
+	mempool_exit(&mark_pool);
+no_pool:
+	kmem_cache_destroy(mark_cache);
 	return err;
 }
 
@@ -316,6 +356,9 @@ void bf_request_exit(void)
 {
 	flush_work(&stray_work);
 	wait_event(loose_wait, !atomic_read(&nr_loose));
+	/* The ends of completions, before what they free to goes. */
+	synchronize_rcu();
+	bioset_exit(&clones);
 	mempool_exit(&mark_pool);
 	kmem_cache_destroy(mark_cache);
 }

@@ -4,12 +4,16 @@
 # icount: yes
 # smp: 1
 # memory: 512M
-# timeout: 1500
+# timeout: 3600
+# append: sysctl.kernel.hung_task_timeout_secs=0
 #
 # The guest's part of tests/bench/run.  One instruction is one nanosecond here,
 # so time is work.  Results go to $OUT/samples, a line for each measurement:
 #
 #	case op block depth instructions
+#
+# While the guest waits for the host its clock runs ahead, by minutes on a busy
+# machine: so nothing here has a time limit, but for the harness's generous one.
 . "${0%/*}/../vm/lib.sh"
 
 OPS=(read write)
@@ -94,10 +98,12 @@ measure() {
 
 # filter_on DEVICE OPTION...: sets $filter, a process that does nothing else.
 filter_on() {
-	: >filter.log
-	"$BLKFILTER/bin/bench-filter" --queues 1 --device "$@" 2>filter.log &
+	local ready
+	exec {ready}< <(exec "$BLKFILTER/bin/bench-filter" --queues 1 --ready-fd 1 \
+		--device "$@" 2>filter.log)
 	filter=$!
-	wait_until 10 grep -q attached filter.log
+	read -r -u "$ready" || fail "the filter: $(cat filter.log)"
+	exec {ready}<&-
 }
 
 # filter_off: it must still be there.

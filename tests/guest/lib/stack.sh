@@ -36,7 +36,7 @@ compare() {
 			$1 == "event" && $2 == event && $5 { sub(/^F/, "", $3); print substr($3, 1, 1), $4, $5 }
 		' | sort >"$name.reached"
 		echo "$name: $(wc -l <"$name.reached") requests"
-		(($(wc -l <"$name.reached") >= 100)) || fail "$name: only $(wc -l <"$name.reached") requests by blktrace"
+		(($(wc -l <"$name.reached") >= 50)) || fail "$name: only $(wc -l <"$name.reached") requests by blktrace"
 		same "$name" "$name.reached" "$name.seen"
 	done
 }
