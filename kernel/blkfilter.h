@@ -250,8 +250,8 @@ struct bf_attachment {
 extern struct mutex bf_mutex;
 extern struct workqueue_struct *bf_wq;		/* settling, reaping, submitting: may wait for I/O */
 extern struct workqueue_struct *bf_copy_wq;	/* pumping and copying: never waits */
-unsigned int bf_lock(void) __acquires(bf_mutex);
-void bf_unlock(unsigned int noio) __releases(bf_mutex);
+unsigned int bf_lock(void);
+void bf_unlock(unsigned int noio);
 
 /* hook.c: where a bio is caught */
 int bf_hook_init(void);

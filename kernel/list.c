@@ -14,37 +14,40 @@ long bf_info(struct bfuse_info *arg)
 	return 0;
 }
 
-#define SUM(field)								\
-do {										\
-	for_each_possible_cpu(cpu)						\
-		out->field += READ_ONCE(per_cpu_ptr(att->stat, cpu)->field);	\
-} while (0)
+static u64 sum(const struct bf_attachment *att, size_t offset)
+{
+	u64 total = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		total += READ_ONCE(*(u64 *)((void *)per_cpu_ptr(att->stat, cpu) + offset));
+	return total;
+}
+
+#define SUM(field)	sum(att, offsetof(struct bf_stat, field))
 
 static void sum_counters(const struct bf_attachment *att, struct bfuse_stat *out)
 {
-	u64 taken = 0;
-	int cpu, i;
+	int i;
 
-	SUM(bypassed);
-	SUM(delivered);
-	SUM(notified);
-	SUM(bytes_read);
-	SUM(bytes_written);
-	SUM(timeouts);
-	SUM(late);
-	SUM(passed_by_policy);
-	SUM(failed_by_policy);
-	SUM(refused);
-	SUM(redelivered);
+	out->bypassed = SUM(bypassed);
+	out->delivered = SUM(delivered);
+	out->notified = SUM(notified);
+	out->bytes_read = SUM(bytes_read);
+	out->bytes_written = SUM(bytes_written);
+	out->timeouts = SUM(timeouts);
+	out->late = SUM(late);
+	out->passed_by_policy = SUM(passed_by_policy);
+	out->failed_by_policy = SUM(failed_by_policy);
+	out->refused = SUM(refused);
+	out->redelivered = SUM(redelivered);
 	for (i = 0; i < BFUSE_VERDICT_TYPES; i++)
-		SUM(verdicts[i]);
+		out->verdicts[i] = SUM(verdicts[i]);
 	for (i = 0; i < BFUSE_OP_COUNT; i++)
-		SUM(ops[i]);
-	for_each_possible_cpu(cpu)
-		taken += READ_ONCE(per_cpu_ptr(att->stat, cpu)->taken);
+		out->ops[i] = SUM(ops[i]);
 	if (att->counts_device)
 		out->bypassed += bf_device_bypassed(att->dev) - att->bypass_base;
-	out->seen = out->bypassed + taken;
+	out->seen = out->bypassed + SUM(taken);
 }
 
 static void sum_lanes(const struct bf_attachment *att, struct bfuse_stat *out)

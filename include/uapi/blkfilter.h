@@ -478,8 +478,8 @@ enum bfuse_state {
 
 /**
  * struct bfuse_stat - counters of an attachment since it was made; requests unless said otherwise.
- * @seen: reached this altitude: bypassed + delivered + waiting + refused.
- * @bypassed: of no interest to the filter, or its own I/O.
+ * @seen: reached this altitude.
+ * @bypassed: of @seen, not presented: of no interest, its own I/O, or passed by while it was stalled.
  * @delivered: presented to the filter.
  * @verdicts: by enum bfuse_verdict_type.
  * @notified: BFUSE_DONE entries.

@@ -12,8 +12,8 @@
 #
 #	case op block depth instructions
 #
-# While the guest waits for the host its clock runs ahead, by minutes on a busy
-# machine: so nothing here has a time limit, but for the harness's generous one.
+# While the guest waits for the host its clock runs ahead, on a busy machine by
+# minutes.  So nothing here has a time limit but the harness's generous one.
 . "${0%/*}/../vm/lib.sh"
 
 OPS=(read write)

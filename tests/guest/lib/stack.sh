@@ -20,6 +20,8 @@ watch() {
 		FILTER_PIDS+=("$!")
 		wait_until 5 test -e "/sys/kernel/debug/block/$name/trace0"
 	done
+	# Between making its files and recording blktrace starts its threads, and nothing tells when it is done.
+	sleep 1
 }
 
 # compare DISK...: each request that reached the disk was seen exactly once.
