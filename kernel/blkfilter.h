@@ -335,25 +335,33 @@ int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma);
 __poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_table_struct *wait);
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files);
 
-/* queue.c: tags, rings, waiting */
+/* queue.c: tags and what they carry */
 enum bf_offer { BF_TAKEN, BF_BYPASS };
 enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_queue_pump(struct bf_queue *q);
 bool bf_queue_has_pending(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
-void bf_queue_wake(struct bf_queue *q);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
-u32 bf_queue_ready(struct bf_queue *q);
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
+struct bio *bf_tag_take_bio(struct bf_request *rq);
+void bf_tag_free(struct bf_request *rq);
+void bf_tag_finish(struct bf_request *rq);
+
+/* lane.c: who waits, and who must leave tags to others */
 void bf_lane_add(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_del(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_get(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_put(struct bf_lane *lane, struct bf_queue *q);
-struct bio *bf_tag_take_bio(struct bf_request *rq);
-void bf_tag_free(struct bf_request *rq);
-void bf_tag_finish(struct bf_request *rq);
+u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q);
 void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
 		  bool again);
+
+/* ring.c: the kernel's end of the request ring */
+u32 bf_ring_room(const struct bf_queue *q);
+void bf_ring_publish(struct bf_queue *q, const struct bfuse_request *desc);
+u32 bf_queue_ready(struct bf_queue *q);
+void bf_queue_wake(struct bf_queue *q);
+void bf_queue_wake_plugged(struct bf_queue *q);
 
 /* enter.c: the system call of a serving thread */
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tags, the kernel's side of the rings, and the bios that wait for a tag.
+ * Tags, from the interception of a bio to its completion.
  *
  * A tag's life:
  *
@@ -11,80 +11,13 @@
  *	                     +--deadline--> STALE --late verdict--> FREE
  *
  * All moves are under queue->lock. BUSY belongs to whoever copies, without the lock; who would take it away meanwhile
- * sets
- * @abandoned and leaves the rest to him. From FREE to the end, but for STALE, the tag counts in its lane, and with that
+ * sets @abandoned and leaves the rest to him. From FREE to the end, but for STALE, the tag counts in its lane, and with that
  * keeps the attachment, the device and this queue alive.
  *
  * A tag is the bio's from interception to completion. Without a free one the bio waits in its lane; lanes are served in
  * turn. The waiting bio needs no memory, and its submitter never waits.
  */
-#include <linux/module.h>
-
 #include "blkfilter.h"
-
-/* Entries that the kernel may still publish. An index that the filter spoiled reads as a full ring. */
-static u32 room(const struct bf_queue *q)
-{
-	u32 used = q->request_tail - READ_ONCE(q->head->request_head) + q->reserved;
-
-	return used < q->filter->entries ? q->filter->entries - used : 0;
-}
-
-/* Published and not consumed. More than a ring: the filter spoiled its index. */
-u32 bf_queue_ready(struct bf_queue *q)
-{
-	return READ_ONCE(q->request_tail) - READ_ONCE(q->head->request_head);
-}
-
-static void publish(struct bf_queue *q, const struct bfuse_request *desc)
-{
-	q->request_ring[q->request_tail & (q->filter->entries - 1)] = *desc;
-	WRITE_ONCE(q->request_tail, q->request_tail + 1);
-	/* Pairs with the filter's acquire: what the index covers is there. */
-	smp_store_release(&q->head->request_tail, q->request_tail);
-}
-
-/* After entries were published and the lock dropped. */
-void bf_queue_wake(struct bf_queue *q)
-{
-	if (wq_has_sleeper(&q->wait))
-		wake_up(&q->wait);
-	if (wq_has_sleeper(&q->filter->poll_wait))
-		wake_up_poll(&q->filter->poll_wait, EPOLLIN);
-}
-
-/*
- * Submitters that plug send in bursts: the filter is woken when the burst ends, or its submitter sleeps. The plug keeps
- * the filter, and the module for this function.
- */
-struct wake_plug {
-	struct blk_plug_cb	cb;
-	bool			armed;
-};
-
-static void unplug_wake(struct blk_plug_cb *cb, bool from_schedule)
-{
-	struct bf_queue *q = cb->data;
-
-	kfree(container_of(cb, struct wake_plug, cb));
-	bf_queue_wake(q);
-	bf_filter_put(q->filter);
-	module_put(THIS_MODULE);
-}
-
-static void wake_when_unplugged(struct bf_queue *q)
-{
-	struct blk_plug_cb *cb = blk_check_plugged(unplug_wake, q, sizeof(struct wake_plug));
-	struct wake_plug *plug = container_of(cb, struct wake_plug, cb);
-
-	if (!cb) {
-		bf_queue_wake(q);
-	} else if (!plug->armed) {
-		plug->armed = true;
-		kref_get(&q->filter->ref);
-		__module_get(THIS_MODULE);
-	}
-}
 
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag)
 {
@@ -108,62 +41,15 @@ static void reap_read(struct bf_queue *q)
 	}
 }
 
-/*
- * A tag is kept while its bio is below. If what is below is filtered by the same filter (dm over a disk, say), the bios
- * there need tags of the same queue before it comes back. So lanes of stacked devices leave a tag to each other such
- * lane that has none, and one to the hardware, whose tags come back by themselves: the lowest can always go on.
- */
-static u32 reserve(const struct bf_queue *q, const struct bf_lane *lane)
-{
-	if (!lane->stacked)
-		return 0;
-	return (lane->nr_tags ? q->nr_idle_stacked : 0) + !!q->nr_hardware;
-}
-
 static struct bf_request *tag_get(struct bf_queue *q, const struct bf_lane *lane)
 {
-	u32 kept = reserve(q, lane);
+	u32 kept = bf_lane_reserve(lane, q);
 
 	if (q->nr_free <= kept)
 		reap_read(q);
-	if (q->nr_free <= kept || !room(q))
+	if (q->nr_free <= kept || !bf_ring_room(q))
 		return NULL;
 	return &q->requests[q->free[--q->nr_free]];
-}
-
-/* Under the lock: a lane comes and goes with its attachment. */
-void bf_lane_add(struct bf_lane *lane, struct bf_queue *q)
-{
-	if (lane->stacked)
-		q->nr_idle_stacked++;
-	else
-		q->nr_hardware++;
-}
-
-void bf_lane_del(struct bf_lane *lane, struct bf_queue *q)
-{
-	if (lane->stacked)
-		q->nr_idle_stacked--;
-	else
-		q->nr_hardware--;
-}
-
-/* Under the lock: what counts in the lane keeps its attachment. */
-void bf_lane_get(struct bf_lane *lane, struct bf_queue *q)
-{
-	if (!lane->nr_tags++ && lane->stacked)
-		q->nr_idle_stacked--;
-}
-
-/* The last one of an attachment that is leaving lets it go. */
-void bf_lane_put(struct bf_lane *lane, struct bf_queue *q)
-{
-	if (--lane->nr_tags)
-		return;
-	if (lane->stacked)
-		q->nr_idle_stacked++;
-	if (lane->att->state == BFUSE_STATE_LEAVING)
-		queue_work(bf_wq, &lane->att->reap);
 }
 
 void bf_tag_free(struct bf_request *rq)
@@ -224,7 +110,7 @@ static void send(struct bf_request *rq, struct bf_lane *lane, bool with_data, bo
 	rq->state = BF_TAG_SENT;
 	rq->sent = jiffies;
 	lane->nr_sent++;
-	publish(rq->queue, &desc);
+	bf_ring_publish(rq->queue, &desc);
 }
 
 static void count_delivery(const struct bf_request *rq, bool redelivered)
@@ -281,24 +167,6 @@ static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio
 	count_delivery(rq, redelivered);
 	send(rq, lane, with_data, redelivered);
 	return true;
-}
-
-/* Under the lock. @again: a filter has had it, so it goes to the head and is marked when it is delivered. */
-void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
-		  bool again)
-{
-	if (!bf_bio_is_marked(bio))
-		bf_mark_waiting(bio, origin);
-	if (!lane->nr_waiting++) {
-		lane->since = jiffies;
-		list_add_tail(&lane->hungry, &q->hungry);
-	}
-	if (again) {
-		bio_list_add_head(&lane->waiting, bio);
-		lane->nr_redeliver++;
-	} else {
-		bio_list_add(&lane->waiting, bio);
-	}
 }
 
 enum admission { SEND, WAIT, FAIL, PASS_BY };
@@ -382,7 +250,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	} else if (!sent) {
 		bf_settle_tag(rq);
 	} else if (rq) {
-		wake_when_unplugged(q);
+		bf_queue_wake_plugged(q);
 	}
 	return BF_TAKEN;
 }
@@ -406,7 +274,7 @@ static void post_done(struct bf_request *rq)
 	} else {
 		bf_tag_free(rq);
 	}
-	publish(q, &desc);
+	bf_ring_publish(q, &desc);
 }
 
 /* Under the lock: the bio is gone; tell the filter if it asked for that, and free the tag. */
@@ -416,7 +284,7 @@ static void finish(struct bf_request *rq)
 
 	if (!rq->notify || q->filter->dead) {
 		bf_tag_free(rq);
-	} else if (room(q)) {
+	} else if (bf_ring_room(q)) {
 		post_done(rq);
 	} else {
 		rq->state = BF_TAG_DONE;
@@ -435,15 +303,15 @@ static void post_pending(struct bf_queue *q)
 	struct bf_request *rq;
 	struct bf_event *ev;
 
-	while (!list_empty(&q->done) && room(q)) {
+	while (!list_empty(&q->done) && bf_ring_room(q)) {
 		rq = list_first_entry(&q->done, struct bf_request, node);
 		list_del(&rq->node);
 		post_done(rq);
 	}
-	while (!list_empty(&q->events) && room(q)) {
+	while (!list_empty(&q->events) && bf_ring_room(q)) {
 		ev = list_first_entry(&q->events, struct bf_event, node);
 		list_del(&ev->node);
-		publish(q, &(struct bfuse_request){
+		bf_ring_publish(q, &(struct bfuse_request){
 			.kind = BFUSE_EVENT, .op = ev->op, .attachment = ev->attachment, .status = ev->status });
 		kfree(ev);
 	}
@@ -462,7 +330,7 @@ static struct bf_lane *next_lane(struct bf_queue *q)
 	struct bf_lane *lane;
 
 	list_for_each_entry(lane, &q->hungry, hungry)
-		if (!lane->att->adopting && may_serve(lane->att) && q->nr_free > reserve(q, lane))
+		if (!lane->att->adopting && may_serve(lane->att) && q->nr_free > bf_lane_reserve(lane, q))
 			return lane;
 	return NULL;
 }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A lane: the requests of one attachment in one queue, with a tag or waiting for one. All under the queue's lock. */
+#include "blkfilter.h"
+
+/*
+ * A tag is kept while its bio is below. If what is below is filtered by the same filter (dm over a disk, say), the bios
+ * there need tags of the same queue before it comes back. So lanes of stacked devices leave a tag to each other such
+ * lane that has none, and one to the hardware, whose tags come back by themselves: the lowest can always go on.
+ */
+u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q)
+{
+	if (!lane->stacked)
+		return 0;
+	return (lane->nr_tags ? q->nr_idle_stacked : 0) + !!q->nr_hardware;
+}
+
+/* Under the lock: a lane comes and goes with its attachment. */
+void bf_lane_add(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (lane->stacked)
+		q->nr_idle_stacked++;
+	else
+		q->nr_hardware++;
+}
+
+void bf_lane_del(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (lane->stacked)
+		q->nr_idle_stacked--;
+	else
+		q->nr_hardware--;
+}
+
+/* Under the lock: what counts in the lane keeps its attachment. */
+void bf_lane_get(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (!lane->nr_tags++ && lane->stacked)
+		q->nr_idle_stacked--;
+}
+
+/* The last one of an attachment that is leaving lets it go. */
+void bf_lane_put(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (--lane->nr_tags)
+		return;
+	if (lane->stacked)
+		q->nr_idle_stacked++;
+	if (lane->att->state == BFUSE_STATE_LEAVING)
+		queue_work(bf_wq, &lane->att->reap);
+}
+
+/* Under the lock. @again: a filter has had it, so it goes to the head and is marked when it is delivered. */
+void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
+		  bool again)
+{
+	if (!bf_bio_is_marked(bio))
+		bf_mark_waiting(bio, origin);
+	if (!lane->nr_waiting++) {
+		lane->since = jiffies;
+		list_add_tail(&lane->hungry, &q->hungry);
+	}
+	if (again) {
+		bio_list_add_head(&lane->waiting, bio);
+		lane->nr_redeliver++;
+	} else {
+		bio_list_add(&lane->waiting, bio);
+	}
+}
