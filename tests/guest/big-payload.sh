@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: data of requests larger than a slot reach the filter, and what it supplies reaches the reader, never anything stale
 # disks: virtio:64M nvme:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 load_module

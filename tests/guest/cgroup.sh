@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: requests stay charged to their cgroup: a throttled one is seen once, and BFQ and the limits work below filters as without
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 

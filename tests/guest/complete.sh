@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: a filter completes requests with each status that the ABI allows; submitters get it, the device nothing
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 load_module

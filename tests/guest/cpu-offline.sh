@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: processors that go and come under load take no request with them
 # disks: virtio:64M nvme:64M
+# timeout: 120
 # smp: 4
 . "${0%/*}/../vm/lib.sh"
 

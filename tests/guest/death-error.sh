@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: whatever a filter with policy error does to itself, its writes fail, none reaches the device, until it is detached
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/death.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: whatever a filter with policy pass does to itself, all its writes go on, each once
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/death.sh"
 

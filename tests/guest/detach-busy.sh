@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: attach and detach in the midst of I/O: what was under way ends as if nothing had been, what the filter has wants its verdict
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/death.sh"
 
@@ -67,7 +68,7 @@ check dmsetup remove slow
 
 # Of 100 the filter has 64 and answers half of them; the next 32 get the free tags, and 4 wait, which go on unseen. It
 # keeps its promise for those that it has.
-hog_begin error answer 6 4000
+hog_begin error answer 6 $((4000 * SLOWNESS))
 wait_until 5 grep -q answered hog.out
 check "$BFUSE" detach "$DISK0" --altitude 500
 "$BFUSE" list "$DISK0" | grep -q leaving || fail "not leaving: $("$BFUSE" list "$DISK0")"

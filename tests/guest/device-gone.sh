@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: disks that go while two filters serve a busy writer take their filters with them, and nothing hangs
 # disks: virtio:64M nvme:64M scsi:64M
+# timeout: 120
 # kmsg: I/O error, dev |Buffer I/O error
 . "${0%/*}/../vm/lib.sh"
 

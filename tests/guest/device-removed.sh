@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: dm and loop devices and partitions that are removed while filtered take their filters with them
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 # removed DEVICE CMD...: a filter that has seen I/O is told, and ends.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: below dm-linear each bio that reaches the filtered disk is seen once; with dm filtered too, each at both levels
 # disks: virtio:64M nvme:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 . "${0%/*}/lib/stack.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: each mistake of a user gets one clear line and its own exit status
 # disks: virtio:64M virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 BIN=$BLKFILTER/bin

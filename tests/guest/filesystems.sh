@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: XFS and btrfs work on a disk with two filters as without, with their discards
 # disks: virtio:512M
-# timeout: 90
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 # file_system NAME: fio verifies, and the file system's own check agrees.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: with pass at two altitudes virtio, nvme and scsi disks hold what fio writes to them
 # disks: virtio:64M nvme:64M scsi:64M virtio:64M,logical_block_size=4096,physical_block_size=4096
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 load_module

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: a filter in a frozen cgroup is passed over after its deadline, and serves again when it thaws
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 CGROUP=/sys/fs/cgroup/frozen

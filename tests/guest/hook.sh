@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: the hook can't be bypassed or doubled unnoticed, shares its function with tracers, and goes when nothing is attached
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 TRACING=/sys/kernel/debug/tracing

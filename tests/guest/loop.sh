@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: below a loop device on a file each bio that reaches the filtered disk is seen once; with the loop filtered too, each at both
 # disks: virtio:128M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 . "${0%/*}/lib/stack.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: below md raid0 each bio that reaches the filtered disks is seen once; with md filtered too, each at both levels
 # disks: virtio:64M nvme:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 . "${0%/*}/lib/stack.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: each operation of virtio, nvme and scsi disks is seen once, with its flags, sector and length, and does what it should
 # disks: virtio:64M nvme:64M scsi:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 

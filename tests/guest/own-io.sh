@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: what a filter's own process reads is seen by the filters above and below it, never by itself
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: with little memory, files and swap on filtered disks, nothing waits for a filter that waits for memory
 # disks: virtio:512M virtio:256M
+# timeout: 120
 # memory: 256M
-# timeout: 90
 . "${0%/*}/../vm/lib.sh"
 
 # swapped_out: pages, so far.

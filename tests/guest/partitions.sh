@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: a filter of the disk sees its partitions' I/O in the disk's sectors, one of a partition only its own, and first
 # disks: virtio:64M nvme:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: polled I/O of an nvme disk with poll queues works through two filters, which see it as polled
 # disks: nvme:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 

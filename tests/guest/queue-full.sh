@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: with one tag for two disks all of 400 concurrent writes complete, and the disks take turns
 # disks: virtio:64M nvme:64M
+# timeout: 120
 # smp: 2
 . "${0%/*}/../vm/lib.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: a read-only disk can be filtered; I/O past the end gets the block layer's own error and no filter sees it
 # disks: virtio:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 

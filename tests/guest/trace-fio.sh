@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: trace --json of a fio job is its I/O log, request by request
 # disks: virtio:64M nvme:64M
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
 

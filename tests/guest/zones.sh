@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # about: operations on zones, and zone appends of btrfs, which want their sector back, go through two filters
+# timeout: 120
 # memory: 768M
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
