@@ -148,6 +148,7 @@ static void add_lanes(struct bf_attachment *att, bool add)
 
 static void gone(struct bf_attachment *att)
 {
+	struct bf_filter *f = att->filter;
 	struct bf_event *ev = att->detached;
 	unsigned int noio;
 
@@ -164,11 +165,14 @@ static void gone(struct bf_attachment *att)
 	add_lanes(att, false);
 	bf_unlock(noio);
 
+	/* Whoever hears of it finds it gone: the module can be unloaded. */
+	kref_get(&f->ref);
 	att->detached = NULL;
 	ev->status = att->reason;
-	bf_queue_post_event(att->filter, ev);
 	complete_all(&att->gone);
 	bf_attachment_put(att);
+	bf_queue_post_event(f, ev);
+	bf_filter_put(f);
 }
 
 static bool is_adopting(struct bf_attachment *att)
