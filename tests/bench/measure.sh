@@ -19,7 +19,7 @@
 OPS=(read write)
 BLOCKS=(4096 131072)
 DEPTHS=(1 32)
-ROUNDS=2
+ROUNDS=3
 
 # I/Os before the measured ones: whatever is done once is done in these.
 WARM_UP=500

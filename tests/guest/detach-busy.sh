@@ -13,7 +13,7 @@ burst_begin() {
 	check dmsetup suspend --noflush --nolockfs slow
 	"$BLKFILTER/bin/burst" "$SLOW" "$1" 5 >burst.out &
 	BURST=$!
-	wait_until 5 grep -q read_events "/proc/$BURST/wchan"
+	wait_until 10 grep -q read_events "/proc/$BURST/wchan"
 }
 
 not_yet() {
@@ -69,7 +69,7 @@ check dmsetup remove slow
 # Of 100 the filter has 64 and answers half of them; the next 32 get the free tags, and 4 wait, which go on unseen. It
 # keeps its promise for those that it has.
 hog_begin error answer 6 $((4000 * SLOWNESS))
-wait_until 5 grep -q answered hog.out
+wait_until 10 grep -q answered hog.out
 check "$BFUSE" detach "$DISK0" --altitude 500
 "$BFUSE" list "$DISK0" | grep -q leaving || fail "not leaving: $("$BFUSE" list "$DISK0")"
 check dd if=/dev/zero of="$DISK0" bs=4k seek=1000 count=1 oflag=direct status=none

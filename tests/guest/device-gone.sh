@@ -16,7 +16,7 @@ pull_out() {
 	fio --name=load --filename="$disk" --direct=1 --ioengine=libaio --iodepth=16 --bs=4k --rw=randwrite --size=32m \
 		--time_based --runtime=60 --output=fio.out 2>&1 &
 	fio=$!
-	wait_until 10 have_seen "$disk" 100
+	wait_until 40 have_seen "$disk" 100
 	"${@:2}"
 	wait_until 20 has_ended "$fio"
 	wait_until 10 has_ended "$upper"

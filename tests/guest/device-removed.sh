@@ -40,7 +40,7 @@ removed "$loop" remove_loop
 
 # A partition goes, the filter of the disk stays.
 check sfdisk -q "$DISK0" <<<$'label: dos\nstart=2048,size=65536\n'
-wait_until 5 test -b "${DISK0}1"
+wait_until 10 test -b "${DISK0}1"
 removed "${DISK0}1" partx -d --nr 1 "$DISK0"
 start_filter pass --device "$DISK0" --altitude 500
 check partx -a --nr 1 "$DISK0"

@@ -28,14 +28,14 @@ burst
 (($(delivered) == 200)) || fail "$(delivered) delivered"
 
 echo 1 >"$CGROUP/cgroup.freeze"
-wait_until 5 grep -q 'frozen 1' "$CGROUP/cgroup.events"
+wait_until 10 grep -q 'frozen 1' "$CGROUP/cgroup.events"
 burst
-wait_until 5 is_state stalled
+wait_until 10 is_state stalled
 burst
 
 before=$(delivered)
 echo 0 >"$CGROUP/cgroup.freeze"
-wait_until 5 is_state live
+wait_until 10 is_state live
 burst
 (($(delivered) == before + 200)) || fail "$(delivered) delivered, $before before"
 stop_filter "$FILTER"

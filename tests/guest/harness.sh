@@ -29,4 +29,4 @@ expect_size "$null" 64
 null_blk_remove harness
 
 expect_status 1 false
-wait_until 5 test -b "$DISK0"
+wait_until 10 test -b "$DISK0"

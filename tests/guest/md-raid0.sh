@@ -11,7 +11,7 @@ load_module
 load_module raid0
 watch D "$DISK0" "$DISK1"
 check mdadm --create /dev/md0 --run --level=0 --raid-devices=2 --chunk=32 "$DISK0" "$DISK1" 2>mdadm.err
-wait_until 5 test -b /dev/md0
+wait_until 10 test -b /dev/md0
 load /dev/md0
 compare "$DISK0" "$DISK1"
 

@@ -6,9 +6,9 @@
 # memory: 256M
 . "${0%/*}/../vm/lib.sh"
 
-# swapped_out: pages, so far.
+# swapped_out: pages, so far: what was written to the swap device.
 swapped_out() {
-	awk '$1 == "pswpout" { print $2 }' /proc/vmstat
+	awk '{ print int($7 / 8) }' "/sys/block/${DISK1##*/}/stat"
 }
 
 load_module

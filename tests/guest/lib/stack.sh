@@ -18,7 +18,7 @@ watch() {
 		blktrace -d "$disk" -b 1024 -n 16 -o "$name" >"$name.blktrace" 2>&1 &
 		BLKTRACES[$disk]="$TRACE $! $1"
 		FILTER_PIDS+=("$!")
-		wait_until 5 test -e "/sys/kernel/debug/block/$name/trace0"
+		wait_until 10 test -e "/sys/kernel/debug/block/$name/trace0"
 	done
 	# Between making its files and recording blktrace starts its threads, and nothing tells when it is done.
 	sleep 1
