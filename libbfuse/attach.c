@@ -135,6 +135,9 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 			bfuse, err, BFUSE_EXIT_UNFILTERABLE,
 			"%s: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it",
 			label);
+	case -ENOSPC:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER,
+				   "%s: too few tags for so many stacked devices; choose more with --depth", label);
 	case -ENOTBLK:
 	case -EBADF:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_NO_DEVICE, "%s: not a block device", label);
