@@ -51,6 +51,9 @@
 
 #define BF_RANK_TOP	U64_MAX
 
+#define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY)
+#define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD)
+
 /* Who submitted a bio, and when; pids in the initial namespace. */
 struct bf_origin {
 	u64			time;	/* CLOCK_MONOTONIC, nanoseconds */
@@ -74,6 +77,7 @@ enum bf_tag_state {
 	BF_TAG_DOWN,	/* passed: the bio is below */
 	BF_TAG_DONE,	/* bio gone, BFUSE_DONE waits for room in the ring */
 	BF_TAG_READ,	/* bio gone, BFUSE_DONE posted, the filter may be looking at the slot */
+	BF_TAG_HELD,	/* bio done below, and with the filter again, which owes a second verdict */
 	BF_TAG_STALE,	/* bio settled by the deadline, the filter still owes its verdict */
 };
 
@@ -82,16 +86,24 @@ struct bf_request {
 	struct bio		*bio;
 	struct bf_attachment	*att;
 	struct bf_queue		*queue;
-	struct bvec_iter	iter;	/* as intercepted */
+	struct block_device	*bdev;	/* this, and the next two: as intercepted */
+	struct bvec_iter	iter;
+	bool			remapped;
 	u64			sector;	/* as presented */
 	u32			length;
 	u8			op;
 	u8			state;	/* enum bf_tag_state */
 	bool			notify;
+	bool			hold;	/* its completion waits for the filter */
+	bool			completed; /* below; nothing but that completion is left */
 	bool			abandoned; /* settle it when it is no longer BUSY */
 	bool			with_data; /* its BFUSE_DONE comes with the data of the read in the slot */
 	blk_status_t		status;
-	u32			stored;	/* bytes of a read supplied by BFUSE_DATA, from the start */
+	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */
+	void			*staged; /* if they can't go to the bio: all of its data as they are to be */
+	atomic_t		parts;	/* shadow.c: parts under way */
+	u32			built;	/* bytes that have parts */
+	struct work_struct	work;
 	u64			tag;
 	unsigned long		sent;	/* jiffies */
 	u32			done_index;	/* ring index of its BFUSE_DONE */
@@ -198,7 +210,7 @@ struct bf_stat {
 	u64	bypassed;
 	u64	delivered;
 	u64	taken;
-	u64	verdicts[BFUSE_VERDICT_TYPES];
+	u64	verdicts[BFUSE_VERBS];
 	u64	notified;
 	u64	ops[BFUSE_OP_COUNT];
 	u64	bytes_read;
@@ -377,6 +389,7 @@ void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin);
 void bf_intercept(struct bio *bio);
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
 void bf_forward(struct bf_request *rq, struct bf_batch *batch);
+void bf_send_below(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin, struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_submit(struct bio *bio);
 void bf_request_endio(struct bio *bio);
@@ -395,7 +408,15 @@ void bf_settle_watch(struct work_struct *work);
 void bf_unstall(struct bf_filter *f);
 u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead);
 
+/* shadow.c: a write with other data */
+int bf_shadow_init(void);
+void bf_shadow_exit(void);
+bool bf_shadow_fits(const struct bf_request *rq);
+void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch);
+void bf_shadow_endio(struct bio *bio);
+
 /* payload.c: data of a request */
+void bf_unstage(struct bf_request *rq);
 void bf_copy_from_bio(struct bio *bio, struct bvec_iter iter, void *to, u32 offset, u32 bytes);
 void bf_copy_to_bio(struct bio *bio, struct bvec_iter iter, const void *from, u32 offset, u32 bytes);
 void bf_zero_bio(struct bio *bio, struct bvec_iter iter, u32 offset, u32 bytes);

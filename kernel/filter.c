@@ -122,7 +122,7 @@ int bf_interest_check(const struct bf_filter *f, struct bfuse_interest *in)
 
 	if (memchr_inv(in->__reserved, 0, sizeof(in->__reserved)) || (in->ops & ~f->known_ops) ||
 	    (in->payload & ~(in->ops & with_data)) || (in->payload && !f->slot_size) ||
-	    (in->verdicts >> BFUSE_VERDICT_TYPES) || in->policy > BFUSE_POLICY_HOLD ||
+	    (in->verdicts & ~BF_VERBS) || in->policy > BFUSE_POLICY_HOLD ||
 	    in->deadline_ms > BFUSE_DEADLINE_MAX || in->hold_ms > BFUSE_DEADLINE_MAX)
 		return -EINVAL;
 	in->verdicts |= 1u << BFUSE_PASS;
@@ -148,11 +148,9 @@ static bool name_is_good(const char *name)
 
 static int check(const struct bfuse_register *arg)
 {
-	const u64 features = BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD;
-
 	if (arg->abi != BFUSE_ABI_VERSION)
 		return -EPROTO;
-	if (arg->features & ~features)
+	if (arg->features & ~BF_FEATURES)
 		return -EOPNOTSUPP;
 	if (!name_is_good(arg->name) || arg->altitude < BFUSE_ALTITUDE_MIN || arg->altitude > BFUSE_ALTITUDE_MAX ||
 	    (arg->flags & ~BFUSE_FILTER_ATTACHABLE) || !arg->nr_queues || arg->nr_queues > BFUSE_QUEUES_MAX ||

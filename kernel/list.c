@@ -5,9 +5,9 @@
 long bf_info(struct bfuse_info *arg)
 {
 	arg->abi = BFUSE_ABI_VERSION;
-	arg->features = BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD;
+	arg->features = BF_FEATURES;
 	arg->ops = BFUSE_OPS_ALL;
-	arg->verdicts = (1u << BFUSE_VERDICT_TYPES) - 1;
+	arg->verdicts = BF_VERBS;
 	arg->attachments = READ_ONCE(bf_nr_attachments);
 	arg->hooked = bf_hook_active();
 	strscpy(arg->version, BF_VERSION, sizeof(arg->version));
@@ -41,7 +41,7 @@ static void sum_counters(const struct bf_attachment *att, struct bfuse_stat *out
 	out->failed_by_policy = SUM(failed_by_policy);
 	out->refused = SUM(refused);
 	out->redelivered = SUM(redelivered);
-	for (i = 0; i < BFUSE_VERDICT_TYPES; i++)
+	for (i = 0; i < BFUSE_VERBS; i++)
 		out->verdicts[i] = SUM(verdicts[i]);
 	for (i = 0; i < BFUSE_OP_COUNT; i++)
 		out->ops[i] = SUM(ops[i]);

@@ -239,6 +239,9 @@ static int __init blkfilter_init(void)
 	err = bf_request_init();
 	if (err)
 		goto no_requests;
+	err = bf_shadow_init();
+	if (err)
+		goto no_shadow;
 	err = bf_hook_init();
 	if (err)
 		goto no_hook;
@@ -247,6 +250,8 @@ static int __init blkfilter_init(void)
 		return 0;
 	bf_hook_exit();
 no_hook:
+	bf_shadow_exit();
+no_shadow:
 	bf_request_exit();
 no_requests:
 	destroy_workqueues();
@@ -263,6 +268,7 @@ static void __exit blkfilter_exit(void)
 	bf_device_unwatch();
 	flush_workqueue(bf_wq);
 	bf_request_exit();
+	bf_shadow_exit();
 	destroy_workqueues();
 	bf_hook_exit();
 	rcu_barrier();

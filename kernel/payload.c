@@ -60,6 +60,14 @@ void bf_zero_bio(struct bio *bio, struct bvec_iter iter, u32 offset, u32 bytes)
 		memzero_bvec(&bv);
 }
 
+void bf_unstage(struct bf_request *rq)
+{
+	if (unlikely(rq->staged)) {
+		kvfree(rq->staged);
+		rq->staged = NULL;
+	}
+}
+
 static u32 *nr_sent(struct bf_request *rq)
 {
 	return &rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent;
@@ -71,6 +79,14 @@ static void take_back(struct bf_request *rq)
 	--*nr_sent(rq);
 }
 
+/* Which way do the data of @rq go at this moment? A failed read has none, but can be given some. */
+static bool has_data(const struct bf_request *rq, bool store)
+{
+	if (rq->op == BFUSE_OP_READ)
+		return store || (rq->completed && !rq->status);
+	return bf_op_sends_data(rq->op) && !rq->completed;
+}
+
 /* Takes a tag that waits for its verdict out of everybody's reach while its data are copied. */
 static struct bf_request *hold_tag(struct bf_queue *q, const struct bfuse_data *arg, int *err)
 {
@@ -80,9 +96,9 @@ static struct bf_request *hold_tag(struct bf_queue *q, const struct bfuse_data *
 	spin_lock_irq(&q->lock);
 	rq = bf_queue_tag(q, arg->tag);
 	*err = 0;
-	if (!rq || rq->state != BF_TAG_SENT)
+	if (!rq || (rq->state != BF_TAG_SENT && rq->state != BF_TAG_HELD))
 		*err = -ENOENT;
-	else if (store ? rq->op != BFUSE_OP_READ : !bf_op_sends_data(rq->op))
+	else if (!has_data(rq, store))
 		*err = -EINVAL;
 	else if (arg->length > rq->length || arg->offset > rq->length - arg->length)
 		*err = -EINVAL;
@@ -99,7 +115,7 @@ static void release_tag(struct bf_request *rq)
 	spin_lock_irq(&rq->queue->lock);
 	abandoned = rq->abandoned;
 	if (!abandoned) {
-		rq->state = BF_TAG_SENT;
+		rq->state = rq->completed ? BF_TAG_HELD : BF_TAG_SENT;
 		++*nr_sent(rq);
 	}
 	spin_unlock_irq(&rq->queue->lock);
@@ -107,13 +123,35 @@ static void release_tag(struct bf_request *rq)
 		bf_settle_tag(rq);
 }
 
-/* Bytes between what was stored and @offset become zero, so that [0, stored) is always the filter's. */
-static void store(struct bf_request *rq, const void *buffer, u32 offset, u32 bytes)
+/*
+ * Until the verdict the bio keeps its own data, so that a successor or the policy finds them: those of a write, for they are
+ * the submitter's, and those that a held read brought.
+ */
+static int stage(struct bf_request *rq, const void *buffer, u32 offset, u32 bytes)
 {
+	if (!rq->staged) {
+		rq->staged = rq->length > INT_MAX ? NULL : kvmalloc(rq->length, GFP_NOIO | __GFP_NOWARN);
+		if (!rq->staged)
+			return -ENOMEM;
+		bf_copy_from_bio(rq->bio, rq->iter, rq->staged, 0, rq->length);
+	}
+	if (offset > rq->stored && rq->op == BFUSE_OP_READ && rq->status)
+		memset(rq->staged + rq->stored, 0, offset - rq->stored);
+	memcpy(rq->staged + offset, buffer, bytes);
+	rq->stored = max(rq->stored, offset + bytes);
+	return 0;
+}
+
+/* Bytes between what was stored and @offset become zero, so that [0, stored) is always the filter's. */
+static int store(struct bf_request *rq, const void *buffer, u32 offset, u32 bytes)
+{
+	if (rq->completed || rq->op != BFUSE_OP_READ)
+		return stage(rq, buffer, offset, bytes);
 	if (offset > rq->stored)
 		bf_zero_bio(rq->bio, rq->iter, rq->stored, offset - rq->stored);
 	bf_copy_to_bio(rq->bio, rq->iter, buffer, offset, bytes);
 	rq->stored = max(rq->stored, offset + bytes);
+	return 0;
 }
 
 static int data_chunk(struct bf_queue *q, struct bfuse_data *arg, void *buffer)
@@ -129,10 +167,12 @@ static int data_chunk(struct bf_queue *q, struct bfuse_data *arg, void *buffer)
 	if (!rq)
 		return err;
 	if (arg->flags & BFUSE_DATA_STORE)
-		store(rq, buffer, arg->offset, arg->length);
+		err = store(rq, buffer, arg->offset, arg->length);
 	else
 		bf_copy_from_bio(rq->bio, rq->iter, buffer, arg->offset, arg->length);
 	release_tag(rq);
+	if (err)
+		return err;
 	if (!(arg->flags & BFUSE_DATA_STORE) && copy_to_user(user, buffer, arg->length))
 		return -EFAULT;
 	return 0;

@@ -7,8 +7,9 @@
  *	FREE --> BUSY --> SENT --PASS--> DOWN --+--> FREE
  *	 |       (write    ^ | \                +--> DONE --> FREE	(NOTIFY, and the ring was full)
  *	 +-------data)-----+ |  \               +--> BUSY --> READ --> FREE	(NOTIFY with the data of a read)
+ *	                     |   |              +--> (BUSY, DONE) --> HELD --second verdict--> BUSY --> FREE
  *	                     |   +--COMPLETE--> (BUSY) --> FREE
- *	                     +--deadline--> STALE --late verdict--> FREE
+ *	                     +--deadline, also of HELD--> STALE --late verdict--> FREE
  *
  * All moves are under queue->lock. BUSY belongs to whoever copies, without the lock; who would take it away meanwhile
  * sets @abandoned and leaves the rest to him. From FREE to the end, but for STALE, the tag counts in its lane, and with that
@@ -74,7 +75,8 @@ struct bio *bf_tag_take_bio(struct bf_request *rq)
 	struct bio *bio = rq->bio;
 
 	lockdep_assert_held(&rq->queue->lock);
-	bf_unmark_bio(bio, &rq->mark);
+	if (!rq->completed)
+		bf_unmark_bio(bio, &rq->mark);
 	rq->bio = NULL;
 	return bio;
 }
@@ -129,11 +131,15 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, c
 {
 	rq->bio = bio;
 	rq->att = lane->att;
+	rq->bdev = bio->bi_bdev;
 	rq->iter = bio->bi_iter;
+	rq->remapped = bio_flagged(bio, BIO_REMAPPED);
 	rq->sector = bf_bio_sector(bio, lane->att);
 	rq->length = bio->bi_iter.bi_size;
 	rq->op = bf_bio_op(bio);
 	rq->notify = false;
+	rq->hold = false;
+	rq->completed = false;
 	rq->abandoned = false;
 	rq->with_data = false;
 	rq->stored = 0;
@@ -264,9 +270,14 @@ static void post_done(struct bf_request *rq)
 	desc.status = blk_status_to_errno(rq->status);
 	desc.time = ktime_get_ns();
 	desc.cpu = raw_smp_processor_id();
+	desc.flags = rq->with_data ? BFUSE_RQ_PAYLOAD : 0;
 	bf_count(rq->att, notified);
-	if (rq->with_data) {
-		desc.flags = BFUSE_RQ_PAYLOAD;
+	if (rq->hold) {
+		desc.flags |= BFUSE_RQ_HELD;
+		rq->state = BF_TAG_HELD;
+		rq->sent = jiffies;
+		rq->att->lanes[q - q->filter->queues].nr_sent++;
+	} else if (rq->with_data) {
 		rq->state = BF_TAG_READ;
 		q->nr_read++;
 		rq->done_index = q->request_tail;
@@ -277,12 +288,22 @@ static void post_done(struct bf_request *rq)
 	bf_ring_publish(q, &desc);
 }
 
-/* Under the lock: the bio is gone; tell the filter if it asked for that, and free the tag. */
+/* Under the lock: bf_queue_work() copies the data of @rq, or settles it. */
+static void finish_later(struct bf_request *rq)
+{
+	rq->state = BF_TAG_BUSY;
+	list_add_tail(&rq->node, &rq->queue->copies);
+	queue_work(bf_copy_wq, &rq->queue->work);
+}
+
+/* Under the lock: the bio is done, or gone; tell the filter if it asked for that, and free the tag unless it is held. */
 static void finish(struct bf_request *rq)
 {
 	struct bf_queue *q = rq->queue;
 
-	if (!rq->notify || q->filter->dead) {
+	if (rq->hold && (q->filter->dead || rq->abandoned)) {
+		finish_later(rq);
+	} else if (!rq->notify || q->filter->dead) {
 		bf_tag_free(rq);
 	} else if (bf_ring_room(q)) {
 		post_done(rq);
@@ -395,14 +416,13 @@ static void pump_later(struct bf_queue *q)
 }
 
 /*
- * @bio, which was @rq's, is done and unmarked. It ends once more, by bio_endio() and not by its bi_end_io, which may be
- *	a
- * mere flag (bio_chain_endio). RCU keeps the queue when the tag no longer does.
+ * @bio, which was @rq's, is done and unmarked. If it isn't held it ends once more, by bio_endio() and not by its bi_end_io,
+ * which may be a mere flag (bio_chain_endio). RCU keeps the queue when the tag no longer does.
  */
 static void end_request(struct bf_request *rq, struct bio *bio)
 {
 	struct bf_queue *q = rq->queue;
-	bool notify = rq->notify, hungry;
+	bool notify = rq->notify, hold = rq->hold, hungry;
 	unsigned long flags;
 
 	rcu_read_lock();
@@ -415,7 +435,8 @@ static void end_request(struct bf_request *rq, struct bio *bio)
 	if (notify)
 		bf_queue_wake(q);
 	rcu_read_unlock();
-	bf_end_bio(bio);
+	if (!hold)
+		bf_end_bio(bio);
 }
 
 static bool wants_data_read(const struct bf_request *rq)
@@ -430,15 +451,14 @@ void bf_tag_finish(struct bf_request *rq)
 	struct bf_queue *q = rq->queue;
 	unsigned long flags;
 
+	rq->completed = true;
 	if (!wants_data_read(rq)) {
 		end_request(rq, rq->bio);
 		return;
 	}
 	spin_lock_irqsave(&q->lock, flags);
-	rq->state = BF_TAG_BUSY;
 	rq->with_data = true;
-	list_add_tail(&rq->node, &q->copies);
-	queue_work(bf_copy_wq, &q->work);
+	finish_later(rq);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -460,7 +480,12 @@ void bf_queue_work(struct work_struct *work)
 	struct bf_request *rq;
 
 	while ((rq = next_copy(q))) {
-		bf_copy_from_bio(rq->bio, rq->iter, bf_slot(rq), 0, min(rq->length, q->filter->slot_size));
+		if (rq->hold && (READ_ONCE(rq->abandoned) || READ_ONCE(q->filter->dead))) {
+			bf_settle_tag(rq);
+			continue;
+		}
+		if (rq->with_data)
+			bf_copy_from_bio(rq->bio, rq->iter, bf_slot(rq), 0, min(rq->length, q->filter->slot_size));
 		end_request(rq, rq->bio);
 	}
 	bf_queue_pump(q);

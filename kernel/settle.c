@@ -60,15 +60,52 @@ static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio
 	return waits;
 }
 
-/* @bio, unmarked and out of its tag, had been taken by the filter. If a successor has come meanwhile it goes there. */
-static void settle_taken(struct bf_attachment *att, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
+/* A completion that was held, and is no longer. */
+static void end_held(struct bf_attachment *att, struct bio *bio, blk_status_t status)
 {
+	if (final_policy(att) == BFUSE_POLICY_PASS) {
+		bf_count(att, passed_by_policy);
+		bf_fail(bio, status);
+	} else {
+		bf_count(att, failed_by_policy);
+		bf_fail(bio, BLK_STS_IOERR);
+	}
+}
+
+/*
+ * Makes of a completed bio one that was never submitted, for a successor who is to see it. To do a read or write again that
+ * nobody was told of is allowed; what else the block layer takes from a bio that ends (inline encryption, integrity) can't
+ * be held.
+ */
+static void restart(const struct bf_request *rq, struct bio *bio)
+{
+	bio_set_dev(bio, rq->bdev);
+	if (rq->remapped)
+		bio_set_flag(bio, BIO_REMAPPED);
+	bio->bi_iter = rq->iter;
+	bio->bi_status = BLK_STS_OK;
+}
+
+/*
+ * @bio, unmarked and out of its tag @rq, which is the caller's, had been taken by the filter. If a successor has come
+ * meanwhile it goes there.
+ */
+static void settle_taken(struct bf_request *rq, struct bio *bio, const struct bf_origin *origin)
+{
+	struct bf_attachment *att = rq->att, *heir;
+	struct bf_queue *q = rq->queue;
 	u32 nr = q - q->filter->queues;
-	struct bf_attachment *heir;
 	bool inherited = false;
 
+	if (rq->completed)
+		restart(rq, bio);
 	while (!wait_again(att, q, bio, origin, inherited)) {
 		heir = READ_ONCE(att->heir);
+		if (!heir && rq->completed) {
+			bio->bi_iter.bi_size = 0;
+			end_held(att, bio, rq->status);
+			return;
+		}
 		if (!heir) {
 			follow_policy(att, bio, origin);
 			return;
@@ -87,10 +124,11 @@ void bf_settle_tag(struct bf_request *rq)
 	struct bf_queue *q = rq->queue;
 	struct bio *bio;
 
+	bf_unstage(rq);
 	spin_lock_irq(&q->lock);
 	bio = bf_tag_take_bio(rq);
 	spin_unlock_irq(&q->lock);
-	settle_taken(rq->att, q, bio, &origin);
+	settle_taken(rq, bio, &origin);
 	spin_lock_irq(&q->lock);
 	bf_tag_free(rq);
 	spin_unlock_irq(&q->lock);
@@ -107,6 +145,7 @@ static void settle_dead_tag(struct bf_attachment *att, struct bf_request *rq)
 	if (rq->att == att) {
 		switch (rq->state) {
 		case BF_TAG_SENT:
+		case BF_TAG_HELD:
 			sent = true;
 			lane->nr_sent--;
 			rq->state = BF_TAG_BUSY;
@@ -114,7 +153,11 @@ static void settle_dead_tag(struct bf_attachment *att, struct bf_request *rq)
 		case BF_TAG_DONE:
 		case BF_TAG_READ:
 			list_del(&rq->node);
-			bf_tag_free(rq);
+			sent = rq->hold;
+			if (sent)
+				rq->state = BF_TAG_BUSY;
+			else
+				bf_tag_free(rq);
 			break;
 		case BF_TAG_BUSY:
 			rq->abandoned = true;
@@ -217,10 +260,18 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
 	struct bf_origin origin;
 	struct bio *bio = NULL;
+	blk_status_t status;
+	void *staged;
+	bool held;
 
 	spin_lock_irq(&q->lock);
-	if (rq->state == BF_TAG_SENT && rq->att == att && time_after(jiffies, rq->sent + bf_limit(att))) {
+	if ((rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD) && rq->att == att &&
+	    time_after(jiffies, rq->sent + bf_limit(att))) {
 		origin = rq->mark.origin;
+		held = rq->completed;
+		status = rq->status;
+		staged = rq->staged;
+		rq->staged = NULL;
 		bio = bf_tag_take_bio(rq);
 		rq->state = BF_TAG_STALE;
 		q->nr_stale++;
@@ -230,8 +281,12 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 	if (!bio)
 		return false;
 
+	kvfree(staged);
 	bf_count(att, timeouts);
-	follow_policy(att, bio, &origin);
+	if (held)
+		end_held(att, bio, status);
+	else
+		follow_policy(att, bio, &origin);
 	spin_lock_irq(&q->lock);
 	bf_lane_put(lane, q);
 	spin_unlock_irq(&q->lock);

@@ -3,7 +3,13 @@
  * Where a verdict is applied. The entry is copied once out of the shared ring and judged by what the kernel knows of
  * the tag. Context: the filter's thread in BFUSE_ENTER, under the queue's verdict_mutex.
  */
+#include <linux/bio.h>
+#include <linux/blk-crypto.h>
+
 #include "blkfilter.h"
+
+#define ALL_FLAGS	(BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO | BFUSE_VERDICT_HOLD | \
+			 BFUSE_VERDICT_MODIFY)
 
 static enum bfuse_reason check_form(const struct bfuse_verdict *v)
 {
@@ -55,24 +61,98 @@ static enum bfuse_reason check_complete(const struct bf_request *rq, const struc
 	return BFUSE_REASON_NONE;
 }
 
-/* Under the lock, @rq in BF_TAG_SENT. */
-static enum bfuse_reason check(const struct bf_request *rq, const struct bfuse_verdict *v)
+/* Are all the data that it is to have there? */
+static enum bfuse_reason check_modify(const struct bf_request *rq, const struct bfuse_verdict *v)
 {
-	if (v->type != BFUSE_PASS && !(rq->att->interest.verdicts & (1u << v->type)))
-		return BFUSE_REASON_TYPE;
+	if (v->flags & BFUSE_VERDICT_STORED)
+		return rq->staged ? BFUSE_REASON_NONE : BFUSE_REASON_FLAGS;
+	return rq->length <= rq->queue->filter->slot_size ? BFUSE_REASON_NONE : BFUSE_REASON_LENGTH;
+}
+
+/* With MODIFY, HOLD or both. */
+static enum bfuse_reason check_change(const struct bf_request *rq, const struct bfuse_verdict *v)
+{
+	if (bio_has_crypt_ctx(rq->bio) || (rq->bio->bi_opf & REQ_INTEGRITY))
+		return BFUSE_REASON_CONTEXT;
+	if ((v->flags & BFUSE_VERDICT_HOLD) && rq->op == BFUSE_OP_ZONE_APPEND)
+		return BFUSE_REASON_OP;
+	if (!(v->flags & BFUSE_VERDICT_MODIFY))
+		return BFUSE_REASON_NONE;
+	if (!bf_op_sends_data(rq->op))
+		return BFUSE_REASON_OP;
+	return bf_shadow_fits(rq) ? check_modify(rq, v) : BFUSE_REASON_LENGTH;
+}
+
+static enum bfuse_reason check_pass(const struct bf_request *rq, const struct bfuse_verdict *v)
+{
+	if (v->status)
+		return BFUSE_REASON_STATUS;
+	if (likely(!(v->flags & ~BFUSE_VERDICT_NOTIFY)))
+		return BFUSE_REASON_NONE;
+	if (v->flags & BFUSE_VERDICT_ZERO)
+		return BFUSE_REASON_FLAGS;
+	if ((v->flags & (BFUSE_VERDICT_STORED | BFUSE_VERDICT_MODIFY)) == BFUSE_VERDICT_STORED)
+		return BFUSE_REASON_FLAGS;
+	return check_change(rq, v);
+}
+
+/* The second verdict on a request whose completion was held. */
+static enum bfuse_reason check_held(const struct bf_request *rq, const struct bfuse_verdict *v)
+{
 	if (v->type == BFUSE_COMPLETE)
 		return check_complete(rq, v);
-	if (v->flags & ~BFUSE_VERDICT_NOTIFY)
+	if (v->status)
+		return BFUSE_REASON_STATUS;
+	if (!v->flags)
+		return BFUSE_REASON_NONE;
+	if ((v->flags & ~BFUSE_VERDICT_STORED) != BFUSE_VERDICT_MODIFY)
 		return BFUSE_REASON_FLAGS;
-	return v->status ? BFUSE_REASON_STATUS : BFUSE_REASON_NONE;
+	return rq->op == BFUSE_OP_READ && !rq->status ? check_modify(rq, v) : BFUSE_REASON_OP;
+}
+
+static u32 verbs_of(const struct bfuse_verdict *v)
+{
+	u32 verbs = 1u << v->type;
+
+	if (v->flags & BFUSE_VERDICT_MODIFY)
+		verbs |= 1u << BFUSE_MODIFY;
+	if (v->flags & BFUSE_VERDICT_HOLD)
+		verbs |= 1u << BFUSE_HOLD;
+	return verbs;
+}
+
+/* Under the lock, @rq in BF_TAG_SENT or HELD. */
+static enum bfuse_reason check(const struct bf_request *rq, const struct bfuse_verdict *v)
+{
+	if (v->flags & ~ALL_FLAGS)
+		return BFUSE_REASON_FLAGS;
+	if (verbs_of(v) & ~rq->att->interest.verdicts)
+		return BFUSE_REASON_TYPE;
+	if (rq->state == BF_TAG_HELD)
+		return check_held(rq, v);
+	return v->type == BFUSE_COMPLETE ? check_complete(rq, v) : check_pass(rq, v);
+}
+
+static void count_verdict(const struct bf_attachment *att, const struct bfuse_verdict *v)
+{
+	bf_count(att, verdicts[v->type]);
+	if (v->flags & BFUSE_VERDICT_MODIFY)
+		bf_count(att, verdicts[BFUSE_MODIFY]);
+	if (v->flags & BFUSE_VERDICT_HOLD)
+		bf_count(att, verdicts[BFUSE_HOLD]);
 }
 
 static void take_verdict(struct bf_request *rq, const struct bfuse_verdict *v)
 {
 	rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent--;
-	bf_count(rq->att, verdicts[v->type]);
-	rq->notify = v->flags & BFUSE_VERDICT_NOTIFY && v->type == BFUSE_PASS;
-	rq->state = v->type == BFUSE_PASS ? BF_TAG_DOWN : BF_TAG_BUSY;
+	count_verdict(rq->att, v);
+	if (rq->state == BF_TAG_HELD || v->type != BFUSE_PASS) {
+		rq->state = BF_TAG_BUSY;
+		return;
+	}
+	rq->hold = v->flags & BFUSE_VERDICT_HOLD;
+	rq->notify = v->flags & (BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_HOLD);
+	rq->state = BF_TAG_DOWN;
 }
 
 /* Decides under the lock whether @v is good, and if so claims the tag for it. *@found is NULL for a late verdict. */
@@ -93,7 +173,7 @@ static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v
 		if (rq->att)
 			bf_count(rq->att, late);
 		bf_tag_free(rq);
-	} else if (rq->state != BF_TAG_SENT) {
+	} else if (rq->state != BF_TAG_SENT && rq->state != BF_TAG_HELD) {
 		reason = BFUSE_REASON_STATE;
 	} else {
 		reason = check(rq, v);
@@ -106,33 +186,39 @@ static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v
 	return reason;
 }
 
+/* What STORED refers to is in the bio already, or staged. */
 static void supply_data(struct bf_request *rq, const struct bfuse_verdict *v)
 {
-	u32 supplied = 0;
+	const void *from = v->flags & BFUSE_VERDICT_STORED ? rq->staged : bf_slot(rq);
+	u32 supplied = rq->length;
 
-	if (v->flags & BFUSE_VERDICT_STORED)
+	if (v->flags & BFUSE_VERDICT_ZERO)
+		supplied = 0;
+	else if ((v->flags & BFUSE_VERDICT_STORED) && !(v->flags & BFUSE_VERDICT_MODIFY))
 		supplied = rq->stored;
-	else if (!(v->flags & BFUSE_VERDICT_ZERO))
-		supplied = rq->length;
 
-	if (supplied && !(v->flags & BFUSE_VERDICT_STORED))
-		bf_copy_to_bio(rq->bio, rq->iter, bf_slot(rq), 0, supplied);
+	if (supplied && from)
+		bf_copy_to_bio(rq->bio, rq->iter, from, 0, supplied);
 	if (supplied < rq->length)
 		bf_zero_bio(rq->bio, rq->iter, supplied, rq->length - supplied);
 }
 
+/* COMPLETE, or any second verdict. */
 static void complete_request(struct bf_request *rq, const struct bfuse_verdict *v)
 {
+	blk_status_t status = v->type == BFUSE_COMPLETE ? errno_to_blk_status(v->status) : rq->status;
+	bool other_data = v->type == BFUSE_COMPLETE || (v->flags & BFUSE_VERDICT_MODIFY);
 	struct bf_queue *q = rq->queue;
 	struct bio *bio;
 
-	if (rq->op == BFUSE_OP_READ && !v->status)
+	if (rq->op == BFUSE_OP_READ && !status && other_data)
 		supply_data(rq, v);
+	bf_unstage(rq);
 	spin_lock_irq(&q->lock);
 	bio = bf_tag_take_bio(rq);
 	bf_tag_free(rq);
 	spin_unlock_irq(&q->lock);
-	bf_fail(bio, errno_to_blk_status(v->status));
+	bf_fail(bio, status);
 }
 
 static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v, struct bf_batch *batch)
@@ -142,10 +228,14 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 
 	if (!rq)
 		return reason;
-	if (v->type == BFUSE_PASS)
-		bf_forward(rq, batch);
-	else
+	if (v->type != BFUSE_PASS || rq->completed) {
 		complete_request(rq, v);
+	} else if (unlikely(v->flags & BFUSE_VERDICT_MODIFY)) {
+		bf_shadow_forward(rq, batch);
+	} else {
+		bf_unstage(rq);
+		bf_forward(rq, batch);
+	}
 	return BFUSE_REASON_NONE;
 }
 

@@ -215,7 +215,7 @@ int bfuse_queue_put(struct bfuse_queue *queue, const struct bfuse_verdict *verdi
 
 /**
  * bfuse_queue_pass - put a verdict: pass.
- * @flags: BFUSE_VERDICT_NOTIFY or 0.
+ * @flags: BFUSE_VERDICT_NOTIFY, HOLD, MODIFY, STORED or 0.
  */
 int bfuse_queue_pass(struct bfuse_queue *queue, uint64_t tag, uint16_t flags);
 
@@ -257,7 +257,7 @@ int bfuse_queue_wake(struct bfuse_queue *queue);
 void *bfuse_queue_slot(const struct bfuse_queue *queue, uint64_t tag);
 
 /**
- * bfuse_queue_fetch - copy data of a write that waits for its verdict, of any length.
+ * bfuse_queue_fetch - copy data of a write or of a held read that waits for its verdict, of any length.
  * @offset, @length: bytes within the request.
  *
  * Returns 0, -ENOENT: it doesn't wait for a verdict, -EINVAL: no data there.
@@ -265,7 +265,7 @@ void *bfuse_queue_slot(const struct bfuse_queue *queue, uint64_t tag);
 int bfuse_queue_fetch(struct bfuse_queue *queue, uint64_t tag, void *buffer, uint32_t offset, uint32_t length);
 
 /**
- * bfuse_queue_store - copy data to a read that waits for its verdict; then complete it with BFUSE_VERDICT_STORED.
+ * bfuse_queue_store - supply data for a request that waits for its verdict, which then has BFUSE_VERDICT_STORED.
  *
  * As bfuse_queue_fetch().
  */
@@ -281,7 +281,7 @@ int bfuse_queue_store(struct bfuse_queue *queue, uint64_t tag, const void *buffe
  * @user: the filter's, for whatever it wants to remember until done(); NULL at delivery.
  *
  * Belongs to the filter from its callback until it is answered, or until done() returns if it was answered with
- * BFUSE_REPLY_NOTIFY. One thread at a time.
+ * BFUSE_REPLY_NOTIFY; with BFUSE_REPLY_HOLD until the answer to held(). One thread at a time.
  */
 struct bfuse_io {
 	struct bfuse_request request;
@@ -293,6 +293,8 @@ struct bfuse_io {
 #define BFUSE_REPLY_NOTIFY	1	/* pass, and call done() when it has completed */
 #define BFUSE_REPLY_COMPLETE	2	/* success, ends here; a read has the data of bfuse_io_data() or _store(), else zeroes */
 #define BFUSE_REPLY_LATER	3	/* bfuse_reply() will follow, from any thread */
+#define BFUSE_REPLY_HOLD	4	/* pass, and call held() when it has completed, which decides how it ends */
+#define BFUSE_REPLY_MODIFY	5	/* pass a write, or end a held read, with the data of bfuse_io_data() as they are now */
 /* < 0: a negative errno: ends here with this error; one that block devices don't know becomes EIO */
 
 typedef int (*bfuse_op_fn)(struct bfuse_io *io, void *user);
@@ -318,6 +320,7 @@ struct bfuse_option {
  * @flags: BFUSE_FILTER_*.
  * @completes: its callbacks may return BFUSE_REPLY_COMPLETE or an error, now or later. This makes BFUSE_POLICY_ERROR the
  *	default policy and the default for unknown operations: nothing gets past the filter when it is not there.
+ * @modifies: they may return BFUSE_REPLY_MODIFY. The same holds.
  * @payload: mask of operations whose data shall come along, see struct bfuse_interest; each needs a callback.
  * @queues, @depth, @slot_size: see struct bfuse_register; 0: one per CPU, 128, and 65536 if there is a payload.
  * @policy, @fallback, @deadline_ms, @hold_ms: see struct bfuse_interest; 0 for defaults.
@@ -326,6 +329,10 @@ struct bfuse_option {
  *	whose callback is NULL: they cost nothing.
  * @any: stands in for all that are NULL.
  * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu.
+ * @held: a request answered with BFUSE_REPLY_HOLD has completed, as @done says, and waits for the reply: BFUSE_REPLY_PASS
+ *	completes it so, BFUSE_REPLY_MODIFY a successful read with other data, BFUSE_REPLY_COMPLETE with success (of a read
+ *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. The last three need @completes.
+ *	Like @completes it makes BFUSE_POLICY_ERROR the default.
  * @attached: this filter is on a device now, by bfuse_attach() (called in there) or by somebody else (called by the
  *	thread of queue 0). The first requests may come before.
  * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed. By the thread of queue 0.
@@ -341,6 +348,7 @@ struct bfuse_filter {
 	const char *summary;
 	uint32_t flags;
 	bool completes;
+	bool modifies;
 	uint32_t payload;
 	uint32_t queues;
 	uint32_t depth;
@@ -365,6 +373,7 @@ struct bfuse_filter {
 	bfuse_op_fn other;
 	bfuse_op_fn any;
 	void (*done)(struct bfuse_io *io, const struct bfuse_request *done, void *user);
+	int (*held)(struct bfuse_io *io, const struct bfuse_request *done, void *user);
 	void (*attached)(const struct bfuse_next *attachment, void *user);
 	void (*detached)(uint32_t attachment, int status, void *user);
 	const struct bfuse_option *options;
@@ -429,7 +438,8 @@ int bfuse_reply(struct bfuse_io *io, int reply);
 /**
  * bfuse_io_data - the data of a request, in one piece.
  * @data: out: for a write what is to be written, fetched now unless it came along; for a read before its reply the place
- *	where to put what it shall have, to be filled whole; in done() of a read with payload what was read.
+ *	where to put what it shall have, to be filled whole; in done() of a read with payload what was read; in held() of
+ *	a read what was read. Changes take effect by BFUSE_REPLY_MODIFY.
  *
  * Valid until the reply, or until done() returns. Returns the number of bytes there: the request's length, except in
  * done(), where it is at most slot_size. Or -EINVAL: the operation carries no data, -ENOENT: done() of a request that had
@@ -444,7 +454,7 @@ int bfuse_io_fetch(struct bfuse_io *io, void *buffer, uint32_t offset, uint32_t 
 
 /**
  * bfuse_io_store - copy a part of what a read shall have, to be answered with BFUSE_REPLY_COMPLETE; what is never stored
- * reads as zeroes. Not together with bfuse_io_data(). As bfuse_queue_store().
+ * reads as zeroes. Not together with bfuse_io_data(), and not with BFUSE_REPLY_MODIFY. As bfuse_queue_store().
  */
 int bfuse_io_store(struct bfuse_io *io, const void *buffer, uint32_t offset, uint32_t length);
 
@@ -512,7 +522,7 @@ const char *bfuse_state_name(unsigned int state);
 const char *bfuse_reason_text(unsigned int reason);
 
 /**
- * bfuse_verdict_name - "pass", "complete", "unknown". Static.
+ * bfuse_verdict_name - enum bfuse_verb: "pass", "complete", "modify", "hold", "unknown". Static.
  */
 const char *bfuse_verdict_name(unsigned int type);
 

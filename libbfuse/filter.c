@@ -47,11 +47,24 @@ static uint32_t ops_of(const struct bfuse_filter *filter)
 	return ops;
 }
 
+static uint32_t verbs_of(const struct bfuse_filter *filter)
+{
+	uint32_t verbs = 1u << BFUSE_PASS;
+
+	if (filter->completes)
+		verbs |= 1u << BFUSE_COMPLETE;
+	if (filter->modifies)
+		verbs |= 1u << BFUSE_MODIFY;
+	if (filter->held)
+		verbs |= 1u << BFUSE_HOLD;
+	return verbs;
+}
+
 static void derive_interest(const struct bfuse_filter *filter, struct bfuse_interest *interest)
 {
 	interest->ops = ops_of(filter);
 	interest->payload = filter->payload;
-	interest->verdicts = 1u << BFUSE_PASS | (filter->completes ? 1u << BFUSE_COMPLETE : 0);
+	interest->verdicts = verbs_of(filter);
 	interest->policy = filter->policy;
 	interest->fallback = filter->fallback;
 	interest->deadline_ms = filter->deadline_ms;
@@ -70,7 +83,7 @@ void bfuse_derive(const struct bfuse_filter *filter, struct bfuse_register *reg)
 	reg->known_ops = BFUSE_OPS_ALL;
 	reg->unknown = filter->unknown;
 	if (!reg->unknown)
-		reg->unknown = filter->completes ? BFUSE_POLICY_ERROR : BFUSE_POLICY_PASS;
+		reg->unknown = verbs_of(filter) == 1u << BFUSE_PASS ? BFUSE_POLICY_PASS : BFUSE_POLICY_ERROR;
 	if (filter->done)
 		reg->features |= BFUSE_F_NOTIFY;
 	derive_interest(filter, &reg->defaults);

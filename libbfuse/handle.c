@@ -95,6 +95,10 @@ static void complete_registration(struct bfuse_register *reg)
 		reg->depth = DEFAULT_DEPTH;
 	if (reg->defaults.verdicts & 1u << BFUSE_COMPLETE)
 		reg->features |= BFUSE_F_COMPLETE;
+	if (reg->defaults.verdicts & 1u << BFUSE_MODIFY)
+		reg->features |= BFUSE_F_MODIFY;
+	if (reg->defaults.verdicts & 1u << BFUSE_HOLD)
+		reg->features |= BFUSE_F_HELD;
 	if (reg->slot_size)
 		reg->features |= BFUSE_F_PAYLOAD;
 	if (reg->defaults.policy == BFUSE_POLICY_HOLD)

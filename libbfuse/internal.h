@@ -29,7 +29,7 @@ enum data_place {
 /**
  * struct io - what is behind a struct bfuse_io; one per tag.
  * @buffer: allocated; for data that don't fit into the slot.
- * @done: the request has completed, its DONE entry is being looked at.
+ * @done: the request has completed, its DONE entry is being looked at, or held: @held.
  */
 struct io {
 	struct bfuse_io public;
@@ -37,6 +37,8 @@ struct io {
 	void *buffer;
 	enum data_place place;
 	bool done;
+	bool held;
+	uint32_t done_flags;
 };
 
 /**

@@ -48,6 +48,7 @@ struct io *bfuse__io_begin(struct bfuse_queue *queue, const struct bfuse_request
 	io->public.request = *request;
 	io->public.user = NULL;
 	io->done = false;
+	io->held = false;
 	return io;
 }
 
@@ -55,6 +56,7 @@ void bfuse__io_end(struct io *io)
 {
 	drop_buffer(io);
 	io->done = false;
+	io->held = false;
 }
 
 static bool is_read(const struct io *io)
@@ -92,7 +94,7 @@ static int place_data(struct io *io)
 	bool fits = request->length <= slot_size(io);
 	int err;
 
-	if (fits && request->flags & BFUSE_RQ_PAYLOAD) {
+	if (fits && (io->held ? io->done_flags : request->flags) & BFUSE_RQ_PAYLOAD) {
 		io->place = DATA_SLOT;
 		return 0;
 	}
@@ -102,7 +104,7 @@ static int place_data(struct io *io)
 		if (!io->buffer)
 			return -ENOMEM;
 	}
-	if (!is_read(io)) {
+	if (!is_read(io) || io->held) {
 		err = bfuse_queue_fetch(io->queue, request->tag, fits ? slot(io) : io->buffer, 0, request->length);
 		if (err) {
 			drop_buffer(io);
@@ -118,8 +120,10 @@ ssize_t bfuse_io_data(struct bfuse_io *public, void **data)
 	struct io *io = bfuse__io(public);
 	int err;
 
-	if (io->done)
+	if (io->done && !io->held)
 		return data_when_done(io, data);
+	if (io->held && !is_read(io))
+		return -EINVAL;
 	if (!is_read(io) && !(1u << public->request.op & OPS_WITH_DATA_DOWN))
 		return -EINVAL;
 	if (io->place == DATA_STORED)
@@ -199,6 +203,32 @@ static int supply_read(struct io *io)
 	}
 }
 
+/* Other data: of a write on its way down, of a read on its way up. Returns BFUSE_VERDICT_*, or a negative errno. */
+static int supply_modified(struct io *io)
+{
+	const struct bfuse_request *request = &io->public.request;
+	int err;
+
+	if (io->place != DATA_BUFFER)
+		return BFUSE_VERDICT_MODIFY;
+	err = bfuse_queue_store(io->queue, request->tag, io->buffer, 0, request->length);
+	if (err && err != -ENOENT)
+		return -EIO;
+	return BFUSE_VERDICT_MODIFY | (err ? 0 : BFUSE_VERDICT_STORED);
+}
+
+static void modify_verdict(struct io *io, struct bfuse_verdict *verdict)
+{
+	int flags = supply_modified(io);
+
+	if (flags < 0) {
+		verdict->type = BFUSE_COMPLETE;
+		verdict->status = flags;
+	} else {
+		verdict->flags = flags;
+	}
+}
+
 static void complete_verdict(struct io *io, int status, struct bfuse_verdict *verdict)
 {
 	const struct bfuse_request *request = &io->public.request;
@@ -224,6 +254,16 @@ static bool is_served_here(const struct bfuse_queue *queue)
 	       pthread_equal(queue->server, pthread_self());
 }
 
+/* MODIFY is for a write on its way down and a read on its way up, whose data the filter has looked at. */
+static bool is_reply(const struct io *io, int reply)
+{
+	if (reply == BFUSE_REPLY_MODIFY)
+		return is_read(io) == io->held && (io->place == DATA_SLOT || io->place == DATA_BUFFER);
+	if (io->held && (reply == BFUSE_REPLY_NOTIFY || reply == BFUSE_REPLY_HOLD))
+		return false;
+	return reply != BFUSE_REPLY_LATER && reply <= BFUSE_REPLY_MODIFY;
+}
+
 int bfuse_reply(struct bfuse_io *public, int reply)
 {
 	struct io *io = bfuse__io(public);
@@ -231,10 +271,14 @@ int bfuse_reply(struct bfuse_io *public, int reply)
 	struct bfuse_verdict verdict = { .tag = public->request.tag };
 	int err;
 
-	if (reply >= BFUSE_REPLY_LATER)
+	if (!is_reply(io, reply))
 		return -EINVAL;
 	if (reply == BFUSE_REPLY_NOTIFY)
 		verdict.flags = BFUSE_VERDICT_NOTIFY;
+	else if (reply == BFUSE_REPLY_HOLD)
+		verdict.flags = BFUSE_VERDICT_HOLD;
+	else if (reply == BFUSE_REPLY_MODIFY)
+		modify_verdict(io, &verdict);
 	else if (reply != BFUSE_REPLY_PASS)
 		complete_verdict(io, reply < 0 ? reply : 0, &verdict);
 	/* From the moment that the verdict is in the ring the tag may come again at any time: @io isn't ours any more. */

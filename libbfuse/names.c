@@ -44,23 +44,28 @@ static const char *const states[] = {
 	[BFUSE_STATE_LEAVING] = "leaving",
 };
 
-static const char *const verdicts[BFUSE_VERDICT_TYPES] = {
+static const char *const verdicts[BFUSE_VERBS] = {
 	[BFUSE_PASS] = "pass",
 	[BFUSE_COMPLETE] = "complete",
+	[BFUSE_MODIFY] = "modify",
+	[BFUSE_HOLD] = "hold",
 };
 
-static const char *const features[] = { "notify", "complete", "payload", "hold" };
+static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify" };
 
 static const char *const reasons[] = {
 	[BFUSE_REASON_NONE] = "not refused",
 	[BFUSE_REASON_RING] = "the ring's indexes are inconsistent",
 	[BFUSE_REASON_TAG] = "there is no such tag in this queue",
 	[BFUSE_REASON_STATE] = "the request does not wait for a verdict (answered twice?)",
-	[BFUSE_REASON_TYPE] = "the filter did not list this type of verdict in its interest",
+	[BFUSE_REASON_TYPE] = "the filter did not list this type of verdict, or what its flags ask for, in its interest",
 	[BFUSE_REASON_FLAGS] = "its flags make no sense for this type and operation",
 	[BFUSE_REASON_STATUS] = "its status is not one that a block device can return here",
-	[BFUSE_REASON_LENGTH] = "the read is longer than its slot, and no data were stored",
+	[BFUSE_REASON_LENGTH] = "the request is longer than its slot, and no data were stored; or it is too long to be modified",
 	[BFUSE_REASON_RESERVED] = "a reserved field is not zero",
+	[BFUSE_REASON_OP] = "what it asks for is not defined for this operation",
+	[BFUSE_REASON_CONTEXT] =
+		"a request with an inline encryption context or integrity metadata can't be changed or held",
 };
 
 static const char *name_in(const char *const *names, size_t count, unsigned int i)
@@ -169,7 +174,7 @@ const char *bfuse_state_name(unsigned int state)
 
 const char *bfuse_reason_text(unsigned int reason)
 {
-	return reason < ARRAY_SIZE(reasons) ? reasons[reason] : "unknown reason";
+	return reason < ARRAY_SIZE(reasons) && reasons[reason] ? reasons[reason] : "unknown reason";
 }
 
 const char *bfuse_verdict_name(unsigned int type)

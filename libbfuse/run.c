@@ -32,22 +32,39 @@ static void finish_with(struct bfuse *bfuse, int err)
 	finish(bfuse);
 }
 
+static void take_reply(struct io *io, int reply)
+{
+	struct bfuse *bfuse = io->queue->bfuse;
+	uint8_t op = io->public.request.op;
+
+	if (reply == BFUSE_REPLY_LATER)
+		return;
+	/* If the verdict can't be handed over, neither can those of the whole batch, and serve() will hear of it. */
+	if (bfuse_reply(&io->public, reply) != -EINVAL)
+		return;
+	bfuse__log(bfuse, LOG_ERR, "%s: the callback for %s returned %d, which is no reply here; the request fails",
+		   bfuse->reg.name, bfuse_op_name(op), reply);
+	bfuse_reply(&io->public, -EIO);
+}
+
 static void handle_request(struct bfuse_queue *queue, const struct bfuse_request *request)
 {
 	struct bfuse *bfuse = queue->bfuse;
 	struct io *io = bfuse__io_begin(queue, request);
 	bfuse_op_fn callback = request->op < BFUSE_OP_COUNT ? bfuse->ops[request->op] : NULL;
-	int reply = callback ? callback(&io->public, bfuse->user) : BFUSE_REPLY_PASS;
 
-	if (reply == BFUSE_REPLY_LATER)
-		return;
-	if (reply > BFUSE_REPLY_LATER) {
-		bfuse__log(bfuse, LOG_ERR, "%s: the callback for %s returned %d, which is no reply; the request fails",
-			   bfuse->reg.name, bfuse_op_name(request->op), reply);
-		reply = -EIO;
-	}
-	/* If the verdict can't be handed over, neither can those of the whole batch, and serve() will hear of it. */
-	bfuse_reply(&io->public, reply);
+	take_reply(io, callback ? callback(&io->public, bfuse->user) : BFUSE_REPLY_PASS);
+}
+
+static void handle_held(struct bfuse_queue *queue, const struct bfuse_request *done)
+{
+	struct bfuse *bfuse = queue->bfuse;
+	struct io *io = &queue->ios[bfuse__index(queue, done->tag)];
+
+	io->done = true;
+	io->held = true;
+	io->done_flags = done->flags;
+	take_reply(io, bfuse->filter->held ? bfuse->filter->held(&io->public, done, bfuse->user) : BFUSE_REPLY_PASS);
 }
 
 static void handle_done(struct bfuse_queue *queue, const struct bfuse_request *done)
@@ -91,7 +108,10 @@ static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
 		handle_request(queue, entry);
 		break;
 	case BFUSE_DONE:
-		handle_done(queue, entry);
+		if (entry->flags & BFUSE_RQ_HELD)
+			handle_held(queue, entry);
+		else
+			handle_done(queue, entry);
 		break;
 	case BFUSE_EVENT:
 		if (entry->op == BFUSE_EVENT_ATTACHED)

@@ -98,10 +98,11 @@ enum bfuse_op {
 /* bfuse_request.flags: blkfilter's own */
 #define BFUSE_RQ_REDELIVERED	(1u << 24)	/* a predecessor of this filter died on it; it may have acted already */
 #define BFUSE_RQ_PAYLOAD	(1u << 25)	/* the slot holds the first min(length, slot_size) bytes of the data */
+#define BFUSE_RQ_HELD		(1u << 27)	/* in a BFUSE_DONE: the completion waits for a second verdict */
 
 /* bfuse_request.kind */
 #define BFUSE_REQUEST		0	/* wants exactly one verdict */
-#define BFUSE_DONE		1	/* a request passed with BFUSE_VERDICT_NOTIFY has completed; no answer */
+#define BFUSE_DONE		1	/* a passed request has completed; only BFUSE_RQ_HELD wants an answer */
 #define BFUSE_EVENT		2	/* see enum bfuse_event; no answer */
 
 /**
@@ -154,27 +155,51 @@ struct bfuse_request {
 };
 
 /**
- * enum bfuse_verdict_type - what is to become of a request. A filter may only use the types that it listed in
- * bfuse_interest.verdicts.
+ * enum bfuse_verb - what a verdict can do with a request. The first are types of verdicts, the rest comes on top by flags.
+ * A filter may only use what it listed in bfuse_interest.verdicts.
  * @BFUSE_PASS: on to the next lower altitude, at last to the device.
  * @BFUSE_COMPLETE: ends here with @status; nothing below sees it. A successful read takes its data from the slot, after
  *	BFUSE_VERDICT_STORED from what BFUSE_DATA stored, after BFUSE_VERDICT_ZERO reads as zeroes; bytes that nobody
  *	supplied read as zero, never as stale memory.
+ * @BFUSE_MODIFY: BFUSE_VERDICT_MODIFY.
+ * @BFUSE_HOLD: BFUSE_VERDICT_HOLD.
  */
-enum bfuse_verdict_type {
+enum bfuse_verb {
 	BFUSE_PASS		= 0,
 	BFUSE_COMPLETE		= 1,
-	BFUSE_VERDICT_TYPES	= 2,	/* grows with the ABI */
+	BFUSE_VERDICT_TYPES	= 2,	/* those below are no values of bfuse_verdict.type */
+	BFUSE_MODIFY		= 3,
+	BFUSE_HOLD		= 6,
+	BFUSE_VERBS		= 7,	/* grows with the ABI */
 };
 
-/* bfuse_verdict.flags */
-#define BFUSE_VERDICT_NOTIFY	(1u << 0)	/* PASS: tell me with a BFUSE_DONE when it has completed */
-#define BFUSE_VERDICT_STORED	(1u << 1)	/* COMPLETE of a read: the data were stored with BFUSE_DATA */
-#define BFUSE_VERDICT_ZERO	(1u << 2)	/* COMPLETE of a read: all zeroes */
+/*
+ * bfuse_verdict.flags
+ *
+ * NOTIFY	PASS: tell me with a BFUSE_DONE when it has completed.
+ * STORED	the data were stored with BFUSE_DATA: COMPLETE of a read, MODIFY.
+ * ZERO		COMPLETE of a read: all zeroes.
+ * MODIFY	PASS of a WRITE or ZONE_APPEND: what is written are the data of the slot, which must hold all of it, or, with
+ *		STORED, what BFUSE_DATA stored; bytes that nobody stored are those of the request. The submitter's own memory
+ *		is not changed. For reads see HOLD.
+ * HOLD		PASS: when it has completed, a BFUSE_DONE with BFUSE_RQ_HELD says how, and waits for a second verdict with the
+ *		same tag, under the same deadline and policy as the first. PASS lets it complete as it did; PASS with MODIFY
+ *		completes a successful read with other data; COMPLETE ends it with that status, a read with data as said at
+ *		BFUSE_COMPLETE. Other flags have no meaning there. BFUSE_DATA fetches the data of a held read, and stores for
+ *		it. If the filter dies, policy PASS completes it as it did, ERROR fails it, and for HOLD the successor gets the
+ *		request anew, as if it had not been done yet. ZONE_APPEND can't be held.
+ *
+ * Neither MODIFY nor HOLD works on what has an inline encryption context or integrity metadata: BFUSE_REASON_CONTEXT.
+ */
+#define BFUSE_VERDICT_NOTIFY	(1u << 0)
+#define BFUSE_VERDICT_STORED	(1u << 1)
+#define BFUSE_VERDICT_ZERO	(1u << 2)
+#define BFUSE_VERDICT_HOLD	(1u << 3)
+#define BFUSE_VERDICT_MODIFY	(1u << 4)
 
 /**
  * struct bfuse_verdict - entry of the verdict ring, written by the filter.
- * @type: enum bfuse_verdict_type.
+ * @type: BFUSE_PASS or BFUSE_COMPLETE.
  * @flags: BFUSE_VERDICT_*.
  * @status: COMPLETE: 0 or a negative errno out of EIO, EOPNOTSUPP, ENOSPC, ENODATA, EBADE, EILSEQ, ENOLINK, EREMOTEIO,
  *	ETIMEDOUT, ENOMEM, EROFS and EPERM (both reach the submitter as EIO), and EAGAIN (only for BFUSE_RQ_NOWAIT;
@@ -229,7 +254,7 @@ enum bfuse_policy {
  * @ops: mask of enum bfuse_op to be delivered. All else bypasses the filter; 0 is allowed.
  * @payload: subset of @ops whose data are copied: READ to the slot before its BFUSE_DONE, WRITE and ZONE_APPEND to the
  *	slot at delivery. Needs slot_size. EINVAL for operations without data.
- * @verdicts: mask of 1u << enum bfuse_verdict_type that the filter may give; BFUSE_PASS is always allowed.
+ * @verdicts: mask of 1u << enum bfuse_verb that the filter may use; BFUSE_PASS is always allowed.
  * @policy: enum bfuse_policy.
  * @fallback: BFUSE_POLICY_PASS or BFUSE_POLICY_ERROR, for BFUSE_POLICY_HOLD only; 0 stands for ERROR.
  * @deadline_ms: how long the filter may keep a request, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000. Checked with a
@@ -252,6 +277,8 @@ struct bfuse_interest {
 #define BFUSE_F_COMPLETE	(1ull << 1)	/* BFUSE_COMPLETE */
 #define BFUSE_F_PAYLOAD		(1ull << 2)	/* slots, bfuse_interest.payload, BFUSE_DATA */
 #define BFUSE_F_HOLD		(1ull << 3)	/* BFUSE_POLICY_HOLD, adoption by a successor */
+#define BFUSE_F_HELD		(1ull << 4)	/* BFUSE_VERDICT_HOLD */
+#define BFUSE_F_MODIFY		(1ull << 5)	/* BFUSE_VERDICT_MODIFY */
 
 /**
  * struct bfuse_info - BFUSE_GET_INFO: what this module can do. Needs no privilege beyond opening the device.
@@ -259,7 +286,7 @@ struct bfuse_interest {
  * @abi: out: BFUSE_ABI_VERSION of the module.
  * @features: out: BFUSE_F_*.
  * @ops: out: mask of enum bfuse_op that it delivers.
- * @verdicts: out: mask of 1u << enum bfuse_verdict_type.
+ * @verdicts: out: mask of 1u << enum bfuse_verb.
  * @attachments: out: attachments at this moment.
  * @hooked: out: 1 while submit_bio_noacct is intercepted, which is while anything is attached.
  * @version: out: the module's version, for people.
@@ -388,11 +415,13 @@ enum bfuse_reason {
 	BFUSE_REASON_RING	= 1,	/* verdict_tail is over a ring ahead of verdict_head; nothing was consumed */
 	BFUSE_REASON_TAG	= 2,	/* no such tag in this queue */
 	BFUSE_REASON_STATE	= 3,	/* the tag is not waiting for a verdict: answered twice, or never delivered */
-	BFUSE_REASON_TYPE	= 4,	/* unknown type, or not in bfuse_interest.verdicts */
+	BFUSE_REASON_TYPE	= 4,	/* unknown type, or a verb that is not in bfuse_interest.verdicts */
 	BFUSE_REASON_FLAGS	= 5,	/* flag unknown, or senseless for this type and operation */
 	BFUSE_REASON_STATUS	= 6,	/* status not in the list at struct bfuse_verdict, or senseless */
-	BFUSE_REASON_LENGTH	= 7,	/* a read longer than its slot, completed without STORED or ZERO */
+	BFUSE_REASON_LENGTH	= 7,	/* more data than the slot can hold, without STORED or ZERO; too long for MODIFY */
 	BFUSE_REASON_RESERVED	= 8,	/* a reserved field is not zero */
+	BFUSE_REASON_OP		= 9,	/* a verb that is not defined for this operation */
+	BFUSE_REASON_CONTEXT	= 11,	/* inline encryption context or integrity metadata: can't be changed or held */
 };
 
 /* struct bfuse_enter.flags */
@@ -435,7 +464,7 @@ struct bfuse_enter {
 };
 
 /* struct bfuse_data.flags */
-#define BFUSE_DATA_STORE	(1u << 0)	/* to the bio of a read to be completed; else from that of a write */
+#define BFUSE_DATA_STORE	(1u << 0)	/* data that the verdict will refer to; else fetch the request's */
 
 /**
  * struct bfuse_data - BFUSE_DATA: copy data of a request that waits for its verdict, of any length, slot or not.
@@ -447,7 +476,8 @@ struct bfuse_enter {
  * @length: bytes; @offset + @length is at most the request's length.
  * @flags: BFUSE_DATA_*.
  *
- * Any thread may call it. Fetching works for operations that carry data to the device, storing for reads; else EINVAL.
+ * Any thread may call it. Fetching works for operations that carry data to the device and for held reads, storing for
+ * these and for reads to be completed; else EINVAL. Fetching gives the request's own data, whatever was stored. ENOMEM.
  * ENOENT: no such tag, or it does not wait for a verdict (any more).
  */
 struct bfuse_data {
@@ -481,7 +511,7 @@ enum bfuse_state {
  * @seen: reached this altitude.
  * @bypassed: of @seen, not presented: of no interest, its own I/O, or passed by while it was stalled.
  * @delivered: presented to the filter.
- * @verdicts: by enum bfuse_verdict_type.
+ * @verdicts: by enum bfuse_verb.
  * @notified: BFUSE_DONE entries.
  * @ops: delivered, by enum bfuse_op.
  * @bytes_read, @bytes_written: delivered, bytes of READ; of WRITE and ZONE_APPEND.

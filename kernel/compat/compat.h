@@ -38,6 +38,17 @@ static inline bool bf_disk_bypasses_bios(const struct gendisk *disk)
 #endif
 }
 
+/* What the submitter knows of the lifetime of the data. */
+static inline void bf_bio_copy_hints(struct bio *to, const struct bio *from)
+{
+#ifdef HAVE_BI_WRITE_HINT
+	to->bi_write_hint = from->bi_write_hint;
+#endif
+#ifdef HAVE_BI_WRITE_STREAM
+	to->bi_write_stream = from->bi_write_stream;
+#endif
+}
+
 static inline struct gendisk *bf_alloc_disk(void)
 {
 #ifdef HAVE_BLK_ALLOC_DISK_LIMITS

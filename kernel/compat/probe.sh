@@ -47,6 +47,8 @@ fi
 #endif'
 	probe FTRACE_REGS_GET_ARGUMENT 'unsigned long f(struct ftrace_regs *r) { return ftrace_regs_get_argument(r, 0); }'
 	probe RW_PAGE 'void *f(struct block_device_operations *o) { return o->rw_page; }'
+	probe BI_WRITE_HINT 'int f(struct bio *b) { return b->bi_write_hint; }'
+	probe BI_WRITE_STREAM 'int f(struct bio *b) { return b->bi_write_stream; }'
 	probe BLK_ALLOC_DISK_LIMITS 'struct gendisk *f(void) { return blk_alloc_disk(NULL, NUMA_NO_NODE); }'
 	probe CLASS_INTERFACE_ARG 'int f(struct class_interface *i, struct device *d) { return i->add_dev(d, i); }'
 } >"$output.tmp"

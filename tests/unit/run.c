@@ -146,13 +146,33 @@ START_TEST(test_errors)
 		int status;
 	} cases[] = {
 		{ 0, -EIO, -EIO },    { 0, -EROFS, -EROFS }, { 0, -ENOENT, -EIO },
-		{ 0, -EAGAIN, -EIO }, { 0, 4, -EIO },	     { BFUSE_RQ_NOWAIT, -EAGAIN, -EAGAIN },
+		{ 0, -EAGAIN, -EIO }, { 0, 77, -EIO },	     { BFUSE_RQ_NOWAIT, -EAGAIN, -EAGAIN },
 	};
 	const struct bfuse_verdict *verdict = ask(BFUSE_OP_WRITE, 4096, cases[_i].flags, cases[_i].reply);
 
 	ck_assert_uint_eq(verdict->type, BFUSE_COMPLETE);
 	ck_assert_int_eq(verdict->status, cases[_i].status);
 	ck_assert_int_eq(log_lines[0] != '\0', cases[_i].status != cases[_i].reply);
+}
+END_TEST
+
+/* A callback that returns what is no reply here fails its request, rather than leave it to the deadline. */
+START_TEST(test_modify_without_data_fails)
+{
+	const struct bfuse_verdict *verdict = ask(BFUSE_OP_WRITE, 4096, 0, BFUSE_REPLY_MODIFY);
+
+	ck_assert_uint_eq(verdict->type, BFUSE_COMPLETE);
+	ck_assert_int_eq(verdict->status, -EIO);
+	ck_assert(log_lines[0]);
+}
+END_TEST
+
+START_TEST(test_hold)
+{
+	const struct bfuse_verdict *verdict = ask(BFUSE_OP_READ, 4096, 0, BFUSE_REPLY_HOLD);
+
+	ck_assert_uint_eq(verdict->type, BFUSE_PASS);
+	ck_assert_uint_eq(verdict->flags, BFUSE_VERDICT_HOLD);
 }
 END_TEST
 
@@ -326,6 +346,8 @@ Suite *run_suite(void)
 	tcase_add_test(served, test_pass);
 	tcase_add_test(served, test_notify);
 	tcase_add_loop_test(served, test_errors, 0, 6);
+	tcase_add_test(served, test_modify_without_data_fails);
+	tcase_add_test(served, test_hold);
 	tcase_add_test(served, test_zone_append_cannot_complete);
 	tcase_add_test(served, test_read_without_data_is_zero);
 	tcase_add_test(served, test_read_into_slot);
