@@ -4,9 +4,14 @@
  *
  *	bf_attach --> LIVE <--> STALLED			the filter is late, and back (settle.c)
  *	                |----> ORPHAN			the filter died; its policy makes it stay
- *	                |        |----> adopted		a successor's attachment takes its place
- *	                v        v
+ *	                |        |----> adopted		a successor's attachment takes its place, on demand also
+ *	                v        v			that of a living one (live upgrade)
  *	              LEAVING --> gone
+ *
+ * Adoption leaves no gap: in one step the heir stands in the chain and the predecessor points to it. Who has found the
+ * predecessor in the chain before that either gives it a request, which it answers, or waits in its lane (admission());
+ * after a grace period nobody finds it any more, and the heir takes over what waits there (bf_adopt()). What the
+ * predecessor has when it dies goes to the heir as well.
  *
  * LEAVING: out of the chain. Its work (reap) waits for a grace period, after which no submitter can add a request,
  * sends on what waits, and looks whether a tag is still taken; the last tag that is freed makes it look again. What is
@@ -152,18 +157,21 @@ static void gone(struct bf_attachment *att)
 	struct bf_event *ev = att->detached;
 	unsigned int noio;
 
-	/* The tag that was the last has queued this work under the lock that is_idle() has taken since. */
-	cancel_work(&att->reap);
 	cancel_delayed_work_sync(&att->hold);
 	forget_tags(att);
 
 	noio = bf_lock();
-	list_del(&att->all);
+	list_del_init(&att->all);
 	list_del(&att->of_filter);
 	att->filter->nr_attachments--;
 	bf_nr_attachments--;
 	add_lanes(att, false);
 	bf_unlock(noio);
+	/*
+	 * The tag that was the last has queued this work under the lock that is_idle() has taken since, and succeed() does so
+	 * only for what is in the list.
+	 */
+	cancel_work(&att->reap);
 
 	/* Whoever hears of it finds it gone: the module can be unloaded. */
 	kref_get(&f->ref);
@@ -205,7 +213,8 @@ void bf_attachment_leave(struct bf_attachment *att, int reason)
 	lockdep_assert_held(&bf_mutex);
 	if (att->state == BFUSE_STATE_LEAVING)
 		return;
-	WRITE_ONCE(att->state, BFUSE_STATE_LEAVING);
+	/* Pairs with admission(): who sees this sees an heir. */
+	smp_store_release(&att->state, BFUSE_STATE_LEAVING);
 	att->reason = reason;
 	if (att->in_chain)
 		bf_chain_remove(att);
@@ -282,16 +291,19 @@ static struct bf_device *device_get(struct gendisk *disk)
 	return dev ?: bf_device_alloc(disk);
 }
 
-static bool may_succeed(const struct bf_attachment *heir, const struct bf_attachment *dead)
+/* @replace: also of the living. */
+static bool may_succeed(const struct bf_attachment *heir, const struct bf_attachment *other, bool replace)
 {
-	return dead->state == BFUSE_STATE_ORPHAN && !dead->adopting && !strcmp(heir->filter->name, dead->filter->name);
+	if (other->adopting || other->state == BFUSE_STATE_LEAVING || strcmp(heir->filter->name, other->filter->name))
+		return false;
+	return other->state == BFUSE_STATE_ORPHAN || (replace && other->filter != heir->filter);
 }
 
 /*
  * Publishes @att, whose device the caller prepared but somebody else may have published meanwhile. *@dead, with a
- * reference, is the orphan whose place it takes. -EAGAIN: try again with the published device.
+ * reference, is the one whose place it takes. -EAGAIN: try again with the published device.
  */
-static int publish(struct bf_attachment *att, struct inode *inode, struct bf_attachment **dead)
+static int publish(struct bf_attachment *att, struct inode *inode, bool replace, struct bf_attachment **dead)
 {
 	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
 	struct bf_attachment *other = NULL;
@@ -306,8 +318,10 @@ static int publish(struct bf_attachment *att, struct inode *inode, struct bf_att
 		return -EAGAIN;
 	if (dev)
 		other = bf_chain_at(dev, att->bdev, att->rank);
-	if (other && !may_succeed(att, other))
-		return -EEXIST;
+	if (replace && !other)
+		return -ESRCH;
+	if (other && !may_succeed(att, other, replace))
+		return replace ? -ESRCH : -EEXIST;
 	if (!fits(att))
 		return -ENOSPC;
 	if (!dev)
@@ -325,15 +339,15 @@ static int publish(struct bf_attachment *att, struct inode *inode, struct bf_att
 	bf_chain_insert(att);
 	if (other) {
 		kref_get(&other->ref);
-		bf_chain_remove(other);
 		kref_get(&att->ref);
 		WRITE_ONCE(other->heir, att);
+		bf_chain_remove(other);
 	}
 	*dead = other;
 	return 0;
 }
 
-static int publish_retry(struct bf_attachment *att, struct inode *inode, struct bf_attachment **dead)
+static int publish_retry(struct bf_attachment *att, struct inode *inode, bool replace, struct bf_attachment **dead)
 {
 	unsigned int noio;
 	int err;
@@ -343,7 +357,7 @@ static int publish_retry(struct bf_attachment *att, struct inode *inode, struct 
 		if (!att->dev)
 			return -ENOMEM;
 		noio = bf_lock();
-		err = publish(att, inode, dead);
+		err = publish(att, inode, replace, dead);
 		bf_unlock(noio);
 		if (err == -EAGAIN) {
 			bf_device_put(att->dev);
@@ -362,7 +376,10 @@ static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 	synchronize_rcu();
 	adopted = bf_adopt(heir, dead);
 	noio = bf_lock();
-	bf_attachment_leave(dead, 0);
+	bf_attachment_leave(dead, -ESTALE);
+	/* It may have been leaving already, and have seen what was adopted since. */
+	if (!list_empty(&dead->all))
+		queue_work(bf_wq, &dead->reap);
 	WRITE_ONCE(heir->adopting, false);
 	if (heir->state == BFUSE_STATE_LEAVING)
 		queue_work(bf_wq, &heir->reap);
@@ -395,7 +412,7 @@ static long attach(struct bf_filter *f, struct file *file, struct bfuse_attach *
 		return -ENOMEM;
 	}
 	kref_get(&att->ref);
-	err = publish_retry(att, inode, &dead);
+	err = publish_retry(att, inode, arg->flags & BFUSE_ATTACH_REPLACE, &dead);
 	if (err) {
 		bf_attachment_put(att);
 		bf_attachment_put(att);
@@ -446,7 +463,7 @@ long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
 	struct bf_filter *f = own;
 	long err;
 
-	if (arg->flags & ~BFUSE_ATTACH_DEFAULTS)
+	if (arg->flags & ~(BFUSE_ATTACH_DEFAULTS | BFUSE_ATTACH_REPLACE))
 		return -EINVAL;
 	if (!foreign)
 		return f ? attach_fd(f, arg, false) : -ENOENT;
@@ -456,7 +473,7 @@ long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
 		return -ENOENT;
 	if (!(f->flags & BFUSE_FILTER_ATTACHABLE))
 		err = -EACCES;
-	else if (!(arg->flags & BFUSE_ATTACH_DEFAULTS))
+	else if (arg->flags != BFUSE_ATTACH_DEFAULTS)
 		err = -EINVAL;
 	else
 		err = attach_fd(f, arg, true);

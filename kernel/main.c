@@ -112,14 +112,14 @@ static const struct bf_call {
 	long (*call)(struct file *file, union bf_arg *arg);
 	size_t size;		/* what this version knows */
 	size_t least;		/* what the first version had */
-	bool unprivileged;
+	enum { CONTROL, SERVE, ASK } kind;	/* who may call it: see may_call() */
 } calls[] = {
-	[_IOC_NR(BFUSE_GET_INFO)] = { do_info, sizeof(struct bfuse_info), sizeof(struct bfuse_info), true },
+	[_IOC_NR(BFUSE_GET_INFO)] = { do_info, sizeof(struct bfuse_info), sizeof(struct bfuse_info), ASK },
 	[_IOC_NR(BFUSE_REGISTER)] = { do_register, sizeof(struct bfuse_register), sizeof(struct bfuse_register) },
 	[_IOC_NR(BFUSE_ATTACH)] = { do_attach, sizeof(struct bfuse_attach), sizeof(struct bfuse_attach) },
 	[_IOC_NR(BFUSE_DETACH)] = { do_detach, sizeof(struct bfuse_detach), sizeof(struct bfuse_detach) },
-	[_IOC_NR(BFUSE_ENTER)] = { do_enter, sizeof(struct bfuse_enter), sizeof(struct bfuse_enter) },
-	[_IOC_NR(BFUSE_DATA)] = { do_data, sizeof(struct bfuse_data), sizeof(struct bfuse_data) },
+	[_IOC_NR(BFUSE_ENTER)] = { do_enter, sizeof(struct bfuse_enter), sizeof(struct bfuse_enter), SERVE },
+	[_IOC_NR(BFUSE_DATA)] = { do_data, sizeof(struct bfuse_data), sizeof(struct bfuse_data), SERVE },
 	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), sizeof(struct bfuse_next) },
 	[_IOC_NR(BFUSE_NEXT_FILTER)] = {
 		do_next_filter, sizeof(struct bfuse_next_filter), sizeof(struct bfuse_next_filter) },
@@ -138,6 +138,19 @@ static int give_back(void __user *user, const union bf_arg *arg, const struct bf
 	return copy_to_user(user, arg, min_t(size_t, size, call->size)) ? -EFAULT : 0;
 }
 
+/*
+ * The opener's privilege guards against a privileged program that is made to use a file it was handed, the caller's against
+ * an unprivileged one that was handed the file to serve it.
+ */
+static bool may_call(const struct bf_call *call, struct file *file)
+{
+	if (call->kind == ASK)
+		return true;
+	if (!file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN))
+		return false;
+	return call->kind == SERVE || capable(CAP_SYS_ADMIN);
+}
+
 static long bf_ioctl(struct file *file, unsigned int cmd, unsigned long address)
 {
 	const struct bf_call *call = find_call(cmd);
@@ -148,7 +161,7 @@ static long bf_ioctl(struct file *file, unsigned int cmd, unsigned long address)
 
 	if (!call)
 		return -ENOTTY;
-	if (!call->unprivileged && !file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN))
+	if (!may_call(call, file))
 		return -EPERM;
 	if (get_user(size, (u32 __user *)user))
 		return -EFAULT;

@@ -186,7 +186,13 @@ static enum admission by_policy(const struct bf_attachment *att)
 
 static enum admission admission(struct bf_attachment *att)
 {
-	switch (att->state) {
+	/* Pairs with bf_attachment_leave(). */
+	u32 state = smp_load_acquire(&att->state);
+
+	/* It is in the chain no longer, and its heir will take what waits. */
+	if (READ_ONCE(att->heir))
+		return WAIT;
+	switch (state) {
 	case BFUSE_STATE_LIVE:
 		return SEND;
 	case BFUSE_STATE_LEAVING:

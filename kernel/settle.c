@@ -205,7 +205,7 @@ static void settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 
 /*
  * The state of @att has been set, so nothing is added to what is found here (but for bios that wait under hold). The
- * caller holds a reference. @dead: also what the filter has.
+ * caller holds a reference. @dead: also what the filter has. What waits is an heir's, if there is one.
  */
 void bf_settle_lanes(struct bf_attachment *att, bool dead)
 {
@@ -217,7 +217,7 @@ void bf_settle_lanes(struct bf_attachment *att, bool dead)
 
 		for (tag = 0; dead && tag < f->depth; tag++)
 			settle_dead_tag(att, &q->requests[tag]);
-		if (!holds(att))
+		if (!holds(att) && !READ_ONCE(att->heir))
 			settle_waiting(att, q);
 	}
 }

@@ -150,6 +150,10 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 				   attach->filter);
 	case -EPERM:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_PERMISSION, "%s: needs CAP_SYS_ADMIN; try as root", label);
+	case -ESRCH:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_NOT_FOUND,
+				   "%s: no filter called \"%s\" to be replaced at altitude %u; see: bfuse list %s", label,
+				   bfuse->reg.name, bfuse->reg.altitude, label);
 	case -ENOENT:
 	case -ESHUTDOWN:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_NOT_FOUND,
@@ -182,16 +186,16 @@ static int attach_own(struct bfuse *bfuse, struct bfuse_attach *attach)
 	return err;
 }
 
-int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
-		    uint32_t *attachment)
+static int attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
+		     uint32_t flags, uint32_t *attachment)
 {
-	struct bfuse_attach attach = { .size = sizeof(attach), .fd = fd };
+	struct bfuse_attach attach = { .size = sizeof(attach), .fd = fd, .flags = flags };
 	int err;
 
 	if (interest)
 		attach.interest = *interest;
 	else
-		attach.flags = BFUSE_ATTACH_DEFAULTS;
+		attach.flags |= BFUSE_ATTACH_DEFAULTS;
 	err = attach_own(bfuse, &attach);
 	if (err)
 		return fail_attach(bfuse, &attach, label, err);
@@ -202,6 +206,12 @@ int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct
 		*attachment = attach.attachment;
 	bfuse__tell_attached(bfuse, attach.attachment);
 	return 0;
+}
+
+int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
+		    uint32_t *attachment)
+{
+	return attach_fd(bfuse, fd, label, interest, 0, attachment);
 }
 
 /* O_NONBLOCK: a drive without a medium must not make us wait. Never for writing: nothing may react to our close. */
@@ -223,16 +233,27 @@ static int open_device(struct bfuse *bfuse, const char *path)
 	return bfuse__fail(bfuse, -ENOTBLK, BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", path);
 }
 
-int bfuse_attach(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
+static int attach_path(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t flags,
+		       uint32_t *attachment)
 {
 	int fd = open_device(bfuse, path);
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = bfuse_attach_fd(bfuse, fd, path, interest, attachment);
+	err = attach_fd(bfuse, fd, path, interest, flags, attachment);
 	close(fd);
 	return err;
+}
+
+int bfuse_attach(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
+{
+	return attach_path(bfuse, path, interest, 0, attachment);
+}
+
+int bfuse_replace(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
+{
+	return attach_path(bfuse, path, interest, BFUSE_ATTACH_REPLACE, attachment);
 }
 
 /* For the message when its altitude is taken. */

@@ -110,6 +110,13 @@ int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct
 		    uint32_t *attachment);
 
 /**
+ * bfuse_replace - take the place of a running filter of the same name and altitude on a device, without a gap.
+ *
+ * As bfuse_attach(), with BFUSE_ATTACH_REPLACE. -ESRCH: there is none.
+ */
+int bfuse_replace(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment);
+
+/**
  * bfuse_attach_other - put somebody else's filter on a device.
  * @filter: its id, see bfuse_next_filter(); it must be BFUSE_FILTER_ATTACHABLE.
  *
@@ -335,7 +342,8 @@ struct bfuse_option {
  *	Like @completes it makes BFUSE_POLICY_ERROR the default.
  * @attached: this filter is on a device now, by bfuse_attach() (called in there) or by somebody else (called by the
  *	thread of queue 0). The first requests may come before.
- * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed. By the thread of queue 0.
+ * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed, -ESTALE a successor has taken over. By the
+ *	thread of queue 0.
  * @options: the filter's own options for bfuse_main().
  * @option: one of @options was given; value is NULL if it wants none. Returns NULL, or what is wrong with the value.
  * @configure: all options are known; may change @reg, which was derived from this table and the command line, for

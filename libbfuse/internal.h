@@ -107,6 +107,7 @@ struct bfuse__command {
 	const char **devices;
 	unsigned int nr_devices;
 	int ready_fd;
+	bool replace;
 	bool verbose;
 	bool help;
 	struct bfuse_register reg;

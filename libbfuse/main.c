@@ -54,7 +54,8 @@ static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command)
 	int err;
 
 	for (i = 0; i < command->nr_devices; i++) {
-		err = bfuse_attach(bfuse, command->devices[i], NULL, NULL);
+		err = command->replace ? bfuse_replace(bfuse, command->devices[i], NULL, NULL) :
+					 bfuse_attach(bfuse, command->devices[i], NULL, NULL);
 		if (err)
 			return err;
 		fprintf(stderr, "%s: attached to %s at altitude %u\n", command->program, command->devices[i],

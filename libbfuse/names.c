@@ -51,7 +51,8 @@ static const char *const verdicts[BFUSE_VERBS] = {
 	[BFUSE_HOLD] = "hold",
 };
 
-static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify" };
+static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify",
+	[10] = "replace" };
 
 static const char *const reasons[] = {
 	[BFUSE_REASON_NONE] = "not refused",

@@ -20,6 +20,7 @@ enum {
 	OPT_DEADLINE,
 	OPT_HOLD,
 	OPT_ATTACHABLE,
+	OPT_REPLACE,
 	OPT_READY_FD,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -42,6 +43,7 @@ static const struct common_option common[] = {
 	{ { "deadline", "MS", "how long the filter may keep a request" }, OPT_DEADLINE },
 	{ { "hold", "MS", "how long a hold lasts" }, OPT_HOLD },
 	{ { "attachable", NULL, "let \"bfuse attach\" put it on further devices" }, OPT_ATTACHABLE },
+	{ { "replace", NULL, "take over from a running filter of the same name and altitude, without a gap" }, OPT_REPLACE },
 	{ { "ready-fd", "FD", "write a newline there when all devices are filtered" }, OPT_READY_FD },
 	{ { "verbose", NULL, "say more" }, OPT_VERBOSE },
 	{ { "help", NULL, "this" }, OPT_HELP },
@@ -144,6 +146,9 @@ static int parse_common(struct bfuse__command *command, int id, const char *valu
 		return parse_number(command, "hold", value, 1, BFUSE_DEADLINE_MAX, &interest->hold_ms);
 	case OPT_ATTACHABLE:
 		reg->flags |= BFUSE_FILTER_ATTACHABLE;
+		return 0;
+	case OPT_REPLACE:
+		command->replace = true;
 		return 0;
 	case OPT_READY_FD:
 		status = parse_number(command, "ready-fd", value, 0, 65535, &fd);

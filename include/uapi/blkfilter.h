@@ -30,8 +30,13 @@
  * Change log
  *	1	first version
  *
+ * Privilege
+ *	BFUSE_GET_INFO needs none. All else needs that the file was opened with CAP_SYS_ADMIN. What controls (REGISTER,
+ *	ATTACH, DETACH, NEXT, NEXT_FILTER) needs that the caller has it, too; what serves (mmap(2), poll(2), ENTER, DATA)
+ *	does not. So a privileged process can open, register and attach, and hand the file to one that may only serve.
+ *
  * Errors common to all ioctls: EFAULT (bad pointer), EINVAL (size too small, reserved or unknown bits), E2BIG (see
- * above), ENOTTY (unknown ioctl), EPERM (the device was opened without CAP_SYS_ADMIN; only BFUSE_GET_INFO works then).
+ * above), ENOTTY (unknown ioctl), EPERM (see privilege).
  */
 #ifndef _UAPI_BLKFILTER_H
 #define _UAPI_BLKFILTER_H
@@ -110,7 +115,7 @@ enum bfuse_op {
  * @BFUSE_EVENT_ATTACHED: somebody else (``bfuse attach``) attached this filter; BFUSE_NEXT tells more of the
  *	attachment.
  * @BFUSE_EVENT_DETACHED: the attachment is gone and none of its requests is left; status tells why: 0 it was asked for
- *	by BFUSE_DETACH, -ENODEV the device was removed.
+ *	by BFUSE_DETACH, -ENODEV the device was removed, -ESTALE a successor has taken its place.
  */
 enum bfuse_event {
 	BFUSE_EVENT_ATTACHED	= 0,
@@ -279,6 +284,7 @@ struct bfuse_interest {
 #define BFUSE_F_HOLD		(1ull << 3)	/* BFUSE_POLICY_HOLD, adoption by a successor */
 #define BFUSE_F_HELD		(1ull << 4)	/* BFUSE_VERDICT_HOLD */
 #define BFUSE_F_MODIFY		(1ull << 5)	/* BFUSE_VERDICT_MODIFY */
+#define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
 
 /**
  * struct bfuse_info - BFUSE_GET_INFO: what this module can do. Needs no privilege beyond opening the device.
@@ -355,6 +361,7 @@ struct bfuse_register {
 
 /* struct bfuse_attach.flags */
 #define BFUSE_ATTACH_DEFAULTS	(1u << 0)	/* use bfuse_register.defaults; @interest is all zero */
+#define BFUSE_ATTACH_REPLACE	(1u << 2)	/* take over from a living filter of the same name at this altitude */
 
 /**
  * struct bfuse_attach - BFUSE_ATTACH: put a filter on a block device, whole disk or partition.
@@ -366,7 +373,12 @@ struct bfuse_register {
  * @interest: see there.
  * @attachment: out: id, unique until the module is unloaded.
  * @policy: out: the policy in force, never BFUSE_POLICY_DEFAULT.
- * @adopted: out: requests taken over from a predecessor that died under BFUSE_POLICY_HOLD.
+ * @adopted: out: requests taken over from a predecessor that died under BFUSE_POLICY_HOLD or is replaced.
+ *
+ * BFUSE_ATTACH_REPLACE is for the next version of a running filter: from one moment to the next requests go to the new
+ * attachment. The predecessor answers what it has, and then gets BFUSE_EVENT_DETACHED; if it dies first, its successor
+ * gets that, too. For a dead predecessor it is as without the flag. ESRCH: there is no filter of this name to replace. Only
+ * for one's own filter.
  *
  * Requests submitted from now on are seen whole. EBADF, ENOTBLK: @fd is not an open block device. EEXIST: the device
  * has an attachment at this altitude. ENXIO: the device is gone. EOPNOTSUPP: its driver has rw_page, which bypasses
