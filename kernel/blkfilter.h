@@ -9,6 +9,7 @@
  *	bf_attachment	a filter on a block device. It is published in the device's chain under RCU. It ends when it has
  *			left the chain, a grace period has passed, and each lane counts zero requests (attachment.c).
  *	 bf_lane	part of the attachment: its requests in one queue of its filter.
+ *	bf_inject	a request that the filter starts itself. Ends when its completion is in the ring (inject.c).
  *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
  *
  * An intercepted bio is not cloned. Its completion is hooked (bi_end_io, bi_private), the same bio goes on, and what it
@@ -52,7 +53,7 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_REPLACE)
+			 BFUSE_F_INJECT | BFUSE_F_REPLACE)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD)
 
 /* Who submitted a bio, and when; pids in the initial namespace. */
@@ -60,6 +61,7 @@ struct bf_origin {
 	u64			time;	/* CLOCK_MONOTONIC, nanoseconds */
 	pid_t			pid;
 	pid_t			tgid;
+	u32			injector; /* id of the filter that started it, or 0 */
 	u16			cpu;
 };
 
@@ -152,6 +154,8 @@ struct bf_queue {
 	struct list_head	read;		/* BF_TAG_READ, by ring index */
 	struct list_head	copies;		/* completed reads to be copied to their slots */
 	struct list_head	events;		/* queue 0 only */
+	struct list_head	injected;	/* completed injects: no room for the entry yet */
+	u32			nr_injects;	/* these, and those under way */
 	struct work_struct	work;		/* pump and copies, where the context may not */
 	struct mutex		verdict_mutex;
 	wait_queue_head_t	wait;
@@ -222,6 +226,7 @@ struct bf_stat {
 	u64	failed_by_policy;
 	u64	refused;
 	u64	redelivered;
+	u64	injected;
 };
 
 struct bf_attachment {
@@ -390,7 +395,8 @@ void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin);
 void bf_intercept(struct bio *bio);
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
 void bf_forward(struct bf_request *rq, struct bf_batch *batch);
-void bf_send_below(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin, struct bf_batch *batch);
+void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struct bf_origin *origin,
+		   struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_submit(struct bio *bio);
 void bf_request_endio(struct bio *bio);
@@ -415,6 +421,11 @@ void bf_shadow_exit(void);
 bool bf_shadow_fits(const struct bf_request *rq);
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch);
 void bf_shadow_endio(struct bio *bio);
+
+/* inject.c: requests of a filter's own */
+long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg);
+void bf_inject_post(struct bf_queue *q);
+void bf_inject_endio(struct bio *bio);
 
 /* payload.c: data of a request */
 void bf_unstage(struct bf_request *rq);

@@ -67,8 +67,10 @@ static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
 		arg->reason = BFUSE_REASON_RING;
 		err = -EINVAL;
 	}
-	if (bf_queue_has_pending(q))
+	if (bf_queue_has_pending(q)) {
 		bf_queue_pump(q);
+		bf_inject_post(q);
+	}
 	if (!err && arg->min_requests)
 		err = wait(q, arg->min_requests, arg->timeout_ns);
 	arg->ready = bf_queue_ready(q);

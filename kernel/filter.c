@@ -30,6 +30,7 @@ static int queue_init(struct bf_queue *q, struct bf_filter *f)
 	INIT_LIST_HEAD(&q->read);
 	INIT_LIST_HEAD(&q->copies);
 	INIT_LIST_HEAD(&q->events);
+	INIT_LIST_HEAD(&q->injected);
 	INIT_WORK(&q->work, bf_queue_work);
 	q->filter = f;
 
@@ -260,6 +261,9 @@ static void orphan(struct bf_attachment *att)
 		bf_attachment_leave(att, 0);
 	else
 		WRITE_ONCE(att->state, BFUSE_STATE_ORPHAN);
+	/* Here, where none of them can be gone already. */
+	pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, att->filter->name, att->filter->altitude,
+		att->state == BFUSE_STATE_ORPHAN ? " and left an orphan" : "");
 	/* Under bf_lock, where only a LEAVING attachment may be about to end. */
 	if (att->state == BFUSE_STATE_ORPHAN && att->interest.policy == BFUSE_POLICY_HOLD)
 		queue_delayed_work(bf_wq, &att->hold, msecs_to_jiffies(att->interest.hold_ms));
@@ -270,6 +274,7 @@ void bf_filter_die(struct bf_filter *f)
 {
 	struct bf_attachment *att;
 	unsigned int noio = bf_lock();
+	u32 i;
 
 	if (f->dead) {
 		bf_unlock(noio);
@@ -281,12 +286,12 @@ void bf_filter_die(struct bf_filter *f)
 		orphan(att);
 	bf_unlock(noio);
 	wake_all(f);
+	for (i = 0; i < f->nr_queues; i++)
+		bf_inject_post(&f->queues[i]);
 
 	for (att = NULL; (att = bf_attachment_after(att));) {
 		if (att->filter != f)
 			continue;
-		pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, f->name, f->altitude,
-			att->state == BFUSE_STATE_ORPHAN ? " and left an orphan" : "");
 		bf_settle_lanes(att, true);
 	}
 }
@@ -352,8 +357,10 @@ __poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_tabl
 	if (READ_ONCE(f->dead))
 		return EPOLLERR | EPOLLHUP;
 	for (i = 0; i < f->nr_queues; i++) {
-		if (bf_queue_has_pending(&f->queues[i]))
+		if (bf_queue_has_pending(&f->queues[i])) {
 			bf_queue_pump(&f->queues[i]);
+			bf_inject_post(&f->queues[i]);
+		}
 		if (bf_queue_ready(&f->queues[i]))
 			return EPOLLIN | EPOLLRDNORM;
 	}

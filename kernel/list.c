@@ -41,6 +41,7 @@ static void sum_counters(const struct bf_attachment *att, struct bfuse_stat *out
 	out->failed_by_policy = SUM(failed_by_policy);
 	out->refused = SUM(refused);
 	out->redelivered = SUM(redelivered);
+	out->injected = SUM(injected);
 	for (i = 0; i < BFUSE_VERBS; i++)
 		out->verdicts[i] = SUM(verdicts[i]);
 	for (i = 0; i < BFUSE_OP_COUNT; i++)

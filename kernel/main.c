@@ -39,6 +39,7 @@ union bf_arg {
 	struct bfuse_detach	detach;
 	struct bfuse_enter	enter;
 	struct bfuse_data	data;
+	struct bfuse_inject	inject;
 	struct bfuse_next	next;
 	struct bfuse_next_filter next_filter;
 };
@@ -98,6 +99,11 @@ static long do_data(struct file *file, union bf_arg *arg)
 	return filter_of(file) ? bf_data(filter_of(file), &arg->data) : -ENOENT;
 }
 
+static long do_inject(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_inject(filter_of(file), &arg->inject) : -ENOENT;
+}
+
 static long do_next(struct file *file, union bf_arg *arg)
 {
 	return bf_next(&arg->next);
@@ -120,6 +126,7 @@ static const struct bf_call {
 	[_IOC_NR(BFUSE_DETACH)] = { do_detach, sizeof(struct bfuse_detach), sizeof(struct bfuse_detach) },
 	[_IOC_NR(BFUSE_ENTER)] = { do_enter, sizeof(struct bfuse_enter), sizeof(struct bfuse_enter), SERVE },
 	[_IOC_NR(BFUSE_DATA)] = { do_data, sizeof(struct bfuse_data), sizeof(struct bfuse_data), SERVE },
+	[_IOC_NR(BFUSE_INJECT)] = { do_inject, sizeof(struct bfuse_inject), sizeof(struct bfuse_inject), SERVE },
 	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), sizeof(struct bfuse_next) },
 	[_IOC_NR(BFUSE_NEXT_FILTER)] = {
 		do_next_filter, sizeof(struct bfuse_next_filter), sizeof(struct bfuse_next_filter) },

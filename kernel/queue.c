@@ -105,6 +105,10 @@ static void send(struct bf_request *rq, struct bf_lane *lane, bool with_data, bo
 	desc.ioprio = rq->bio->bi_ioprio;
 	desc.flags = bf_bio_flags(rq->bio);
 	desc.cgroup = bf_bio_cgroup(rq->bio);
+	if (rq->mark.origin.injector) {
+		desc.flags |= BFUSE_RQ_INJECTED;
+		desc.injector = rq->mark.origin.injector;
+	}
 	if (with_data)
 		desc.flags |= BFUSE_RQ_PAYLOAD;
 	if (redelivered)
@@ -322,7 +326,8 @@ static void finish(struct bf_request *rq)
 /* Has something become possible that only the filter's reading could make so? */
 bool bf_queue_has_pending(struct bf_queue *q)
 {
-	return !list_empty(&q->hungry) || !list_empty(&q->done) || !list_empty(&q->read) || !list_empty(&q->events);
+	return !list_empty(&q->hungry) || !list_empty(&q->done) || !list_empty(&q->read) || !list_empty(&q->events) ||
+	       !list_empty(&q->injected);
 }
 
 static void post_pending(struct bf_queue *q)

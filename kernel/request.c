@@ -121,7 +121,7 @@ bool bf_bio_is_marked(const struct bio *bio)
 	const struct bf_mark *mark = bio->bi_private;
 
 	return (bio->bi_end_io == bf_request_endio || bio->bi_end_io == loose_endio ||
-		bio->bi_end_io == bf_shadow_endio) &&
+		bio->bi_end_io == bf_shadow_endio || bio->bi_end_io == bf_inject_endio) &&
 	       mark->disk == bio->bi_bdev->bd_disk;
 }
 
@@ -267,17 +267,16 @@ void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origi
 }
 
 /*
- * @bio, marked for its disk, goes on below @att, which a request keeps that @bio can't outlive; so nothing of it may be
- * touched once the bio is under way.
+ * @bio, marked for its disk, goes on below @rank of @dev. Once it is under way nothing may be touched that it keeps; @dev lives
+ * until then, or as long as the caller's reference.
  *
  * A filter's thread submits by itself only to hardware. Below a stacked device may lie one that the same
  * thread serves: waiting there for a free tag, it would wait for itself. Those get a worker.
  */
-void bf_send_below(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin, struct bf_batch *batch)
+void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struct bf_origin *origin,
+		   struct bf_batch *batch)
 {
-	struct bf_device *dev = att->dev;
-
-	if (bf_present(bio, att->rank, origin))
+	if (bf_present(bio, rank, origin))
 		return;
 	if (dev->may_submit_inline)
 		bf_submit(bio);
@@ -288,7 +287,7 @@ void bf_send_below(struct bf_attachment *att, struct bio *bio, const struct bf_o
 /* After BFUSE_PASS, @rq in BF_TAG_DOWN, and not to be touched any more. */
 void bf_forward(struct bf_request *rq, struct bf_batch *batch)
 {
-	bf_send_below(rq->att, rq->bio, &rq->mark.origin, batch);
+	bf_send_below(rq->att->dev, rq->att->rank, rq->bio, &rq->mark.origin, batch);
 }
 
 void bf_fail(struct bio *bio, blk_status_t status)

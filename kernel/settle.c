@@ -382,8 +382,10 @@ static void watch_attachment(struct bf_attachment *att)
 			stall(att);
 		if (waits_too_long(att, q))
 			settle_waiting(att, q);
-		if (bf_queue_has_pending(q))
+		if (bf_queue_has_pending(q)) {
 			bf_queue_pump(q);
+			bf_inject_post(q);
+		}
 	}
 }
 

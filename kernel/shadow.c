@@ -145,7 +145,7 @@ static bool send_parts(struct bf_request *rq, struct bf_batch *batch, bool wait)
 		if (!bio)
 			return false;
 		atomic_inc(&rq->parts);
-		bf_send_below(rq->att, bio, &rq->mark.origin, batch);
+		bf_send_below(rq->att->dev, rq->att->rank, bio, &rq->mark.origin, batch);
 	}
 	bf_unstage(rq);
 	put_part(rq);

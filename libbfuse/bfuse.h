@@ -278,6 +278,14 @@ int bfuse_queue_fetch(struct bfuse_queue *queue, uint64_t tag, void *buffer, uin
  */
 int bfuse_queue_store(struct bfuse_queue *queue, uint64_t tag, const void *buffer, uint32_t offset, uint32_t length);
 
+/**
+ * bfuse_queue_inject - start a request of one's own below this filter's altitude.
+ * @inject: all but size and queue; see struct bfuse_inject. Its completion is an entry of kind BFUSE_INJECTED in this queue.
+ *
+ * For programs that take the entries out themselves; with callbacks use bfuse_inject(). Returns 0 or a negative errno.
+ */
+int bfuse_queue_inject(struct bfuse_queue *queue, const struct bfuse_inject *inject);
+
 /*
  * Callbacks
  */
@@ -465,6 +473,27 @@ int bfuse_io_fetch(struct bfuse_io *io, void *buffer, uint32_t offset, uint32_t 
  * reads as zeroes. Not together with bfuse_io_data(), and not with BFUSE_REPLY_MODIFY. As bfuse_queue_store().
  */
 int bfuse_io_store(struct bfuse_io *io, const void *buffer, uint32_t offset, uint32_t length);
+
+/**
+ * bfuse_inject_fn - a request of bfuse_inject() has completed.
+ * @status: 0 or a negative errno.
+ */
+typedef void (*bfuse_inject_fn)(int status, void *user);
+
+/**
+ * bfuse_inject - start a request of one's own, seen by lower altitudes only.
+ * @attachment: one of this filter's.
+ * @op: BFUSE_OP_READ, WRITE, FLUSH, DISCARD or WRITE_ZEROES.
+ * @flags: BFUSE_RQ_*, see struct bfuse_inject.
+ * @sector, @length: where, and how many bytes; 0 for a flush.
+ * @buffer: for a read or write, aligned to 512 bytes; the device's until @done is called. Else NULL.
+ * @done: called once by the thread of a queue, unless this function fails.
+ *
+ * Any thread may call it, also in a callback, after bfuse_start(). bfuse_wait() waits for what is under way. Returns 0 or a
+ * negative errno as struct bfuse_inject says; -EAGAIN: too many are under way, try again when one has completed.
+ */
+int bfuse_inject(struct bfuse *bfuse, uint32_t attachment, unsigned int op, uint32_t flags, uint64_t sector, void *buffer,
+		 uint32_t length, bfuse_inject_fn done, void *user);
 
 /**
  * bfuse_main - the main() of a filter program: command line, messages, signals, hardening.

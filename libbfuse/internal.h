@@ -71,6 +71,7 @@ struct bfuse_queue {
  * @lock: protects @attachments, @error and @exit_status.
  * @attachments: ids of what this filter is attached to.
  * @left: bfuse_stop() has been heeded: everything is being detached.
+ * @injects: under way; the threads serve until there are none.
  * @finished: nothing is attached any more, or an error came: the threads return.
  */
 struct bfuse {
@@ -92,6 +93,7 @@ struct bfuse {
 	bool left;
 	atomic_bool finished;
 	atomic_int failure;
+	atomic_uint injects;
 	pthread_t *threads;
 	unsigned int nr_threads;
 
@@ -134,6 +136,11 @@ int bfuse__ios_new(struct bfuse_queue *queue);
 void bfuse__ios_free(struct bfuse_queue *queue);
 struct io *bfuse__io_begin(struct bfuse_queue *queue, const struct bfuse_request *request);
 void bfuse__io_end(struct io *io);
+
+bool bfuse__is_served_here(const struct bfuse_queue *queue);
+
+/* inject.c */
+unsigned int bfuse__inject_done(struct bfuse *bfuse, const struct bfuse_request *entry);
 
 /* options.c: 0, or enum bfuse_exit after a line on stderr */
 int bfuse__parse(struct bfuse__command *command, int argc, char **argv, const struct bfuse_filter *filter, void *user);

@@ -248,7 +248,7 @@ static void complete_verdict(struct io *io, int status, struct bfuse_verdict *ve
 }
 
 /* In another thread than the queue's own nobody will soon hand over what we put. */
-static bool is_served_here(const struct bfuse_queue *queue)
+bool bfuse__is_served_here(const struct bfuse_queue *queue)
 {
 	return atomic_load_explicit(&queue->served, memory_order_acquire) &&
 	       pthread_equal(queue->server, pthread_self());
@@ -284,5 +284,5 @@ int bfuse_reply(struct bfuse_io *public, int reply)
 	/* From the moment that the verdict is in the ring the tag may come again at any time: @io isn't ours any more. */
 	drop_buffer(io);
 	err = bfuse_queue_put(queue, &verdict);
-	return err || is_served_here(queue) ? err : bfuse_queue_flush(queue);
+	return err || bfuse__is_served_here(queue) ? err : bfuse_queue_flush(queue);
 }

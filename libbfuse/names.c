@@ -28,6 +28,7 @@ static const char *const flags[] = {
 	[5] = "rahead",	    [6] = "background", [7] = "nowait",	      [8] = "polled",	[9] = "nounmap",
 	[10] = "failfast",  [11] = "swap",	[12] = "atomic",      [13] = "idle",	[14] = "nomerge",
 	[15] = "integrity", [16] = "encrypted", [24] = "redelivered", [25] = "payload",
+	[26] = "injected",  [27] = "held",
 };
 
 static const char *const policies[] = {
@@ -52,7 +53,7 @@ static const char *const verdicts[BFUSE_VERBS] = {
 };
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify",
-	[10] = "replace" };
+	[7] = "inject", [10] = "replace" };
 
 static const char *const reasons[] = {
 	[BFUSE_REASON_NONE] = "not refused",

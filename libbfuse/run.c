@@ -113,6 +113,10 @@ static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
 		else
 			handle_done(queue, entry);
 		break;
+	case BFUSE_INJECTED:
+		if (!bfuse__inject_done(queue->bfuse, entry) && atomic_load(&queue->bfuse->finished))
+			finish(queue->bfuse);
+		break;
 	case BFUSE_EVENT:
 		if (entry->op == BFUSE_EVENT_ATTACHED)
 			handle_attached(queue->bfuse, entry);
@@ -137,6 +141,12 @@ static void leave(struct bfuse *bfuse)
 		finish(bfuse);
 }
 
+/* Whoever makes it so wakes all queues. */
+static bool is_over(struct bfuse *bfuse)
+{
+	return atomic_load(&bfuse->finished) && (!atomic_load(&bfuse->injects) || atomic_load(&bfuse->failure));
+}
+
 static void serve(struct bfuse_queue *queue)
 {
 	struct bfuse_request entries[BATCH];
@@ -148,11 +158,11 @@ static void serve(struct bfuse_queue *queue)
 		n = bfuse_queue_get(queue, entries, BATCH);
 		for (i = 0; i < n; i++)
 			handle(queue, &entries[i]);
-		if (!n && atomic_load(&bfuse->finished))
+		if (!n && is_over(bfuse))
 			return;
 		if (queue->number == 0 && !bfuse->left && atomic_load(&bfuse->stop))
 			leave(bfuse);
-		ready = bfuse_queue_wait(queue, atomic_load(&bfuse->finished) ? 0 : 1, 0);
+		ready = bfuse_queue_wait(queue, is_over(bfuse) ? 0 : 1, 0);
 	}
 	finish_with(bfuse, ready);
 }

@@ -32,8 +32,9 @@
  *
  * Privilege
  *	BFUSE_GET_INFO needs none. All else needs that the file was opened with CAP_SYS_ADMIN. What controls (REGISTER,
- *	ATTACH, DETACH, NEXT, NEXT_FILTER) needs that the caller has it, too; what serves (mmap(2), poll(2), ENTER, DATA)
- *	does not. So a privileged process can open, register and attach, and hand the file to one that may only serve.
+ *	ATTACH, DETACH, NEXT, NEXT_FILTER) needs that the caller has it, too; what serves (mmap(2), poll(2), ENTER, DATA,
+ *	INJECT) does not. So a privileged process can open, register and attach, and hand the file to one that may only
+ *	serve.
  *
  * Errors common to all ioctls: EFAULT (bad pointer), EINVAL (size too small, reserved or unknown bits), E2BIG (see
  * above), ENOTTY (unknown ioctl), EPERM (see privilege).
@@ -55,6 +56,7 @@
 #define BFUSE_SLOT_MAX		(1u << 20)	/* bytes of payload per tag */
 #define BFUSE_MEMORY_MAX	(1ull << 30)	/* bytes of rings and slots per filter */
 #define BFUSE_DEADLINE_MAX	3600000	/* milliseconds */
+#define BFUSE_INJECT_MAX	(1u << 20)	/* bytes of data of one injected request */
 
 /**
  * enum bfuse_op - block operations, as bits of an operation mask: 1u << op.
@@ -103,12 +105,14 @@ enum bfuse_op {
 /* bfuse_request.flags: blkfilter's own */
 #define BFUSE_RQ_REDELIVERED	(1u << 24)	/* a predecessor of this filter died on it; it may have acted already */
 #define BFUSE_RQ_PAYLOAD	(1u << 25)	/* the slot holds the first min(length, slot_size) bytes of the data */
+#define BFUSE_RQ_INJECTED	(1u << 26)	/* a filter started it: @injector */
 #define BFUSE_RQ_HELD		(1u << 27)	/* in a BFUSE_DONE: the completion waits for a second verdict */
 
 /* bfuse_request.kind */
 #define BFUSE_REQUEST		0	/* wants exactly one verdict */
 #define BFUSE_DONE		1	/* a passed request has completed; only BFUSE_RQ_HELD wants an answer */
 #define BFUSE_EVENT		2	/* see enum bfuse_event; no answer */
+#define BFUSE_INJECTED		3	/* what BFUSE_INJECT began has completed: @tag is its cookie; no answer */
 
 /**
  * enum bfuse_event - what bfuse_request.op means in an entry of kind BFUSE_EVENT. Events come on queue 0.
@@ -124,7 +128,7 @@ enum bfuse_event {
 
 /**
  * struct bfuse_request - entry of the request ring, written by the kernel.
- * @kind: BFUSE_REQUEST, BFUSE_DONE or BFUSE_EVENT. Skip unknown kinds.
+ * @kind: BFUSE_REQUEST, BFUSE_DONE, BFUSE_EVENT or BFUSE_INJECTED. Skip unknown kinds.
  * @op: enum bfuse_op; for events enum bfuse_event.
  * @ioprio: I/O priority as in ioprio_set(2).
  * @flags: BFUSE_RQ_*.
@@ -138,7 +142,8 @@ enum bfuse_event {
  * @cgroup: id (inode number) of the cgroup that the I/O is charged to, or 0.
  * @pid: thread that submitted the bio, in the initial pid namespace. For write-back a kernel worker.
  * @tgid: process of that thread.
- * @status: BFUSE_DONE: 0 or a negative errno. BFUSE_EVENT: see the event. Otherwise 0.
+ * @status: BFUSE_DONE, BFUSE_INJECTED: 0 or a negative errno. BFUSE_EVENT: see the event.
+ * @injector: BFUSE_REQUEST with BFUSE_RQ_INJECTED: id of the filter that did; pid and tgid are its thread's. Otherwise 0.
  * @cpu: CPU that submitted, or for BFUSE_DONE completed, the bio.
  */
 struct bfuse_request {
@@ -154,7 +159,10 @@ struct bfuse_request {
 	__u64	cgroup;
 	__u32	pid;
 	__u32	tgid;
-	__s32	status;
+	union {
+		__s32	status;
+		__u32	injector;
+	};
 	__u16	cpu;
 	__u16	__reserved;
 };
@@ -284,6 +292,7 @@ struct bfuse_interest {
 #define BFUSE_F_HOLD		(1ull << 3)	/* BFUSE_POLICY_HOLD, adoption by a successor */
 #define BFUSE_F_HELD		(1ull << 4)	/* BFUSE_VERDICT_HOLD */
 #define BFUSE_F_MODIFY		(1ull << 5)	/* BFUSE_VERDICT_MODIFY */
+#define BFUSE_F_INJECT		(1ull << 7)	/* BFUSE_INJECT */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
 
 /**
@@ -532,6 +541,7 @@ enum bfuse_state {
  * @passed_by_policy, @failed_by_policy: settled without a verdict.
  * @refused: failed because the filter does not know the operation.
  * @redelivered: adopted from a predecessor.
+ * @injected: requests that the filter injected below here.
  * @waiting: at this moment without a tag.
  * @inflight: at this moment with a tag, @with_filter of them waiting for a verdict.
  */
@@ -550,6 +560,7 @@ struct bfuse_stat {
 	__u64	failed_by_policy;
 	__u64	refused;
 	__u64	redelivered;
+	__u64	injected;
 	__u32	waiting;
 	__u32	inflight;
 	__u32	with_filter;
@@ -614,6 +625,43 @@ struct bfuse_next_filter {
 	struct bfuse_interest defaults;
 };
 
+/* struct bfuse_inject.flags: BFUSE_RQ_FUA, PREFLUSH, SYNC, META, PRIO, RAHEAD, IDLE, NOUNMAP */
+
+/**
+ * struct bfuse_inject - BFUSE_INJECT: start a request of one's own.
+ * @size: sizeof(struct bfuse_inject).
+ * @queue: on which a BFUSE_INJECTED entry will tell of the completion.
+ * @attachment: an attachment of this filter: to its device, seen by lower altitudes only.
+ * @op: BFUSE_OP_READ, WRITE, FLUSH, DISCARD or WRITE_ZEROES.
+ * @flags: see above.
+ * @cookie: becomes bfuse_request.tag of the BFUSE_INJECTED entry.
+ * @sector: first sector, counted as bfuse_request.sector; 0 for a flush.
+ * @address: the buffer for a read or write, aligned to 512 bytes; the filter's memory, which the device uses until the
+ *	completion. Else 0.
+ * @length: bytes, a multiple of the logical block size; for a read or write at most BFUSE_INJECT_MAX, and at most so much that
+ *	the buffer lies in 256 pages; 0 for a flush.
+ *
+ * Any thread may call it. What the block layer splits off it is its own, too. It counts neither in queue depths nor for
+ * deadlines. When the attachment ends those under way still complete.
+ *
+ * EAGAIN: depth requests of this queue are under way, or completed and without a place in the ring. ENOENT: no such
+ * attachment (any more). EROFS: the device is read-only. EFAULT, ENOMEM, ESHUTDOWN. What the device or the block layer
+ * say comes with the completion.
+ */
+struct bfuse_inject {
+	__u32	size;
+	__u32	queue;
+	__u32	attachment;
+	__u32	__reserved0;
+	__u32	op;
+	__u32	flags;
+	__u64	cookie;
+	__u64	sector;
+	__u64	address;
+	__u32	length;
+	__u32	__reserved1;
+};
+
 #define BFUSE_IOCTL_TYPE	0xBF
 
 #define BFUSE_GET_INFO		_IOWR(BFUSE_IOCTL_TYPE, 0x00, struct bfuse_info)
@@ -624,6 +672,7 @@ struct bfuse_next_filter {
 #define BFUSE_DATA		_IOW(BFUSE_IOCTL_TYPE, 0x05, struct bfuse_data)
 #define BFUSE_NEXT		_IOWR(BFUSE_IOCTL_TYPE, 0x06, struct bfuse_next)
 #define BFUSE_NEXT_FILTER	_IOWR(BFUSE_IOCTL_TYPE, 0x07, struct bfuse_next_filter)
+#define BFUSE_INJECT		_IOW(BFUSE_IOCTL_TYPE, 0x0b, struct bfuse_inject)
 
 /* The layout is the contract: the same on every architecture, without implicit padding. */
 #ifdef __cplusplus
@@ -641,8 +690,9 @@ BFUSE_ASSERT_SIZE(bfuse_attach, 96);
 BFUSE_ASSERT_SIZE(bfuse_detach, 16);
 BFUSE_ASSERT_SIZE(bfuse_enter, 40);
 BFUSE_ASSERT_SIZE(bfuse_data, 40);
-BFUSE_ASSERT_SIZE(bfuse_stat, 496);
-BFUSE_ASSERT_SIZE(bfuse_next, 672);
+BFUSE_ASSERT_SIZE(bfuse_stat, 504);
+BFUSE_ASSERT_SIZE(bfuse_next, 680);
 BFUSE_ASSERT_SIZE(bfuse_next_filter, 136);
+BFUSE_ASSERT_SIZE(bfuse_inject, 56);
 
 #endif

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests that a filter starts itself, below its own altitude.
+ *
+ *	BFUSE_INJECT --> pages pinned --> presented below, submitted --> bf_inject_endio() --> a worker unpins
+ *								   |
+ *		    freed <-- BFUSE_INJECTED entry read <-- waits for room in the ring <----+
+ *
+ * It is marked for its disk like a request below an attachment, so the hook doesn't present it from the top, nor what
+ * older kernels resubmit of it after a split. It keeps the filter (for the entry), the device and its struct device, and the
+ * module, but no attachment: that may go while it is under way. There are at most depth of them in a queue, counted until
+ * their entry is in the ring, so neither pinned memory nor the list of those that wait for room grows without bound.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+
+#include "blkfilter.h"
+
+struct bf_inject {
+	struct bf_mark		mark;	/* first: bio->bi_private points here */
+	struct bf_queue		*queue;
+	struct bf_device	*dev;
+	struct list_head	node;	/* queue->injected */
+	struct work_struct	work;
+	u64			cookie;
+	bool			dirty;	/* the device wrote to its pages */
+	blk_status_t		status;
+	struct bio		bio;
+	struct bio_vec		vecs[];
+};
+
+static const struct {
+	u32 flag;
+	blk_opf_t opf;
+} allowed_flags[] = {
+	{ BFUSE_RQ_FUA, REQ_FUA }, { BFUSE_RQ_PREFLUSH, REQ_PREFLUSH }, { BFUSE_RQ_SYNC, REQ_SYNC },
+	{ BFUSE_RQ_META, REQ_META }, { BFUSE_RQ_PRIO, REQ_PRIO }, { BFUSE_RQ_RAHEAD, REQ_RAHEAD },
+	{ BFUSE_RQ_IDLE, REQ_IDLE }, { BFUSE_RQ_NOUNMAP, REQ_NOUNMAP },
+};
+
+static int opf_of(const struct bfuse_inject *arg, blk_opf_t *opf)
+{
+	static const blk_opf_t ops[] = {
+		[BFUSE_OP_READ] = REQ_OP_READ,
+		[BFUSE_OP_WRITE] = REQ_OP_WRITE,
+		[BFUSE_OP_FLUSH] = REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC,
+		[BFUSE_OP_DISCARD] = REQ_OP_DISCARD,
+		[BFUSE_OP_WRITE_ZEROES] = REQ_OP_WRITE_ZEROES,
+	};
+	u32 flags = arg->flags;
+	int i;
+
+	if (arg->op > BFUSE_OP_WRITE_ZEROES || arg->op == BFUSE_OP_SECURE_ERASE)
+		return -EINVAL;
+	*opf = ops[arg->op];
+	for (i = 0; i < ARRAY_SIZE(allowed_flags); i++)
+		if (flags & allowed_flags[i].flag) {
+			*opf |= allowed_flags[i].opf;
+			flags &= ~allowed_flags[i].flag;
+		}
+	/* Only a write can be forced or preceded by a flush, and only zeroes have to do with unmapping. */
+	if (arg->op != BFUSE_OP_WRITE && (arg->flags & (BFUSE_RQ_FUA | BFUSE_RQ_PREFLUSH)))
+		return -EINVAL;
+	if (arg->op != BFUSE_OP_WRITE_ZEROES && (arg->flags & BFUSE_RQ_NOUNMAP))
+		return -EINVAL;
+	return flags ? -EINVAL : 0;
+}
+
+static bool moves_data(const struct bfuse_inject *arg)
+{
+	return arg->op == BFUSE_OP_READ || arg->op == BFUSE_OP_WRITE;
+}
+
+static u32 nr_pages(const struct bfuse_inject *arg)
+{
+	return moves_data(arg) ? DIV_ROUND_UP(offset_in_page(arg->address) + arg->length, PAGE_SIZE) : 0;
+}
+
+static int check_range(const struct bfuse_inject *arg, struct block_device *bdev)
+{
+	u64 capacity = bdev_nr_sectors(bdev), sectors = arg->length >> SECTOR_SHIFT;
+	u32 mask = (bdev_logical_block_size(bdev) >> SECTOR_SHIFT) - 1;
+
+	if (arg->op == BFUSE_OP_FLUSH)
+		return arg->length || arg->sector ? -EINVAL : 0;
+	if (!sectors || (arg->length & (SECTOR_SIZE - 1)) || ((arg->sector | sectors) & mask) ||
+	    sectors > capacity || arg->sector > capacity - sectors)
+		return -EINVAL;
+	return arg->op != BFUSE_OP_READ && bdev_read_only(bdev) ? -EROFS : 0;
+}
+
+static int check_buffer(const struct bfuse_inject *arg)
+{
+	if (!moves_data(arg))
+		return arg->address ? -EINVAL : 0;
+	if ((arg->address & (SECTOR_SIZE - 1)) || arg->length > BFUSE_INJECT_MAX || nr_pages(arg) > BIO_MAX_VECS)
+		return -EINVAL;
+	return 0;
+}
+
+static void unpin(struct bf_inject *inj)
+{
+	u32 i;
+
+	for (i = 0; i < inj->bio.bi_vcnt; i++)
+		unpin_user_pages_dirty_lock(&inj->vecs[i].bv_page, 1, inj->dirty);
+}
+
+/* One page a vector. The pages are the filter's own; faulting them in is its own affair, and its library locks them. */
+static int pin(struct bf_inject *inj, const struct bfuse_inject *arg)
+{
+	u32 n = nr_pages(arg), offset = offset_in_page(arg->address), left = arg->length, i;
+	unsigned int flags = arg->op == BFUSE_OP_READ ? FOLL_WRITE : 0;
+	struct page **pages;
+	int got;
+
+	if (!n)
+		return 0;
+	pages = kmalloc_array(n, sizeof(*pages), GFP_NOIO);
+	if (!pages)
+		return -ENOMEM;
+	got = pin_user_pages_fast(arg->address & PAGE_MASK, n, flags, pages);
+	for (i = 0; got > 0 && i < got; i++) {
+		u32 bytes = min_t(u32, left, PAGE_SIZE - offset);
+
+		__bio_add_page(&inj->bio, pages[i], bytes, offset);
+		left -= bytes;
+		offset = 0;
+	}
+	kfree(pages);
+	if (got == n)
+		return 0;
+	unpin(inj);
+	return -EFAULT;
+}
+
+static void inject_free(struct bf_inject *inj)
+{
+	struct bf_filter *f = inj->queue->filter;
+
+	bio_uninit(&inj->bio);
+	put_device(&inj->bio.bi_bdev->bd_device);
+	bf_device_put(inj->dev);
+	kfree(inj);
+	bf_filter_put(f);
+	module_put(THIS_MODULE);
+}
+
+/* Under the lock: those that there is room for. Returns what the caller is to free, outside. */
+static void post(struct bf_queue *q, struct list_head *posted)
+{
+	struct bf_inject *inj;
+
+	while (!list_empty(&q->injected) && (q->filter->dead || bf_ring_room(q))) {
+		inj = list_first_entry(&q->injected, struct bf_inject, node);
+		list_move_tail(&inj->node, posted);
+		q->nr_injects--;
+		if (q->filter->dead)
+			continue;
+		bf_ring_publish(q, &(struct bfuse_request){
+			.kind = BFUSE_INJECTED,
+			.tag = inj->cookie,
+			.time = ktime_get_ns(),
+			.status = blk_status_to_errno(inj->status),
+		});
+	}
+}
+
+/* Process context. */
+void bf_inject_post(struct bf_queue *q)
+{
+	struct bf_inject *inj, *next;
+	LIST_HEAD(posted);
+
+	spin_lock_irq(&q->lock);
+	post(q, &posted);
+	spin_unlock_irq(&q->lock);
+	if (list_empty(&posted))
+		return;
+	bf_queue_wake(q);
+	list_for_each_entry_safe(inj, next, &posted, node)
+		inject_free(inj);
+}
+
+static void finish(struct work_struct *work)
+{
+	struct bf_inject *inj = container_of(work, struct bf_inject, work);
+	struct bf_queue *q = inj->queue;
+	struct bf_filter *f = q->filter;
+
+	unpin(inj);
+	kref_get(&f->ref);
+	spin_lock_irq(&q->lock);
+	list_add_tail(&inj->node, &q->injected);
+	spin_unlock_irq(&q->lock);
+	bf_inject_post(q);
+	bf_filter_put(f);
+}
+
+/* bi_end_io. Any context; pages can't be unpinned in all of them. */
+void bf_inject_endio(struct bio *bio)
+{
+	struct bf_inject *inj = container_of(bio, struct bf_inject, bio);
+
+	inj->status = bio->bi_status;
+	queue_work(bf_wq, &inj->work);
+}
+
+/* The device of @f's attachment, with references; and its rank. */
+static struct block_device *find(struct bf_filter *f, u32 attachment, struct bf_device **dev, u64 *rank)
+{
+	struct block_device *bdev = NULL;
+	struct bf_attachment *att;
+	unsigned int noio = bf_lock();
+
+	list_for_each_entry(att, &f->attachments, of_filter) {
+		if (att->id != attachment || att->state == BFUSE_STATE_LEAVING)
+			continue;
+		bdev = att->bdev;
+		get_device(&bdev->bd_device);
+		kref_get(&att->dev->ref);
+		*dev = att->dev;
+		*rank = att->rank;
+		bf_count(att, injected);
+	}
+	bf_unlock(noio);
+	return bdev;
+}
+
+static bool admit(struct bf_queue *q)
+{
+	bool ok;
+
+	spin_lock_irq(&q->lock);
+	ok = q->nr_injects < q->filter->depth;
+	q->nr_injects += ok;
+	spin_unlock_irq(&q->lock);
+	return ok;
+}
+
+static void retract(struct bf_queue *q)
+{
+	spin_lock_irq(&q->lock);
+	q->nr_injects--;
+	spin_unlock_irq(&q->lock);
+}
+
+/* Takes over the references to @dev and @bdev, also when it fails. */
+static int start(struct bf_queue *q, const struct bfuse_inject *arg, struct block_device *bdev, struct bf_device *dev,
+		 u64 rank, blk_opf_t opf)
+{
+	struct bf_inject *inj = kzalloc(struct_size(inj, vecs, nr_pages(arg)), GFP_NOIO | __GFP_NOWARN);
+	struct bf_batch batch = {};
+	struct bf_origin origin = {
+		.time = ktime_get_ns(),
+		.pid = current->pid,
+		.tgid = current->tgid,
+		.injector = q->filter->id,
+		.cpu = raw_smp_processor_id(),
+	};
+	int err;
+
+	if (!inj) {
+		put_device(&bdev->bd_device);
+		bf_device_put(dev);
+		return -ENOMEM;
+	}
+	__module_get(THIS_MODULE);
+	kref_get(&q->filter->ref);
+	inj->queue = q;
+	inj->dev = dev;
+	inj->cookie = arg->cookie;
+	inj->dirty = arg->op == BFUSE_OP_READ;
+	inj->mark.origin = origin;
+	INIT_WORK(&inj->work, finish);
+	bio_init(&inj->bio, bdev, inj->vecs, nr_pages(arg), opf);
+	inj->bio.bi_iter.bi_sector = arg->sector;
+	err = pin(inj, arg);
+	if (err) {
+		inject_free(inj);
+		return err;
+	}
+	if (!moves_data(arg))
+		inj->bio.bi_iter.bi_size = arg->length;
+	bf_mark_bio(&inj->bio, &inj->mark, bf_inject_endio);
+	/* Until here there was a reference; from here on the bio may be done at any moment. */
+	kref_get(&dev->ref);
+	bf_send_below(dev, rank, &inj->bio, &origin, &batch);
+	bf_batch_kick(&batch);
+	bf_device_put(dev);
+	return 0;
+}
+
+long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg)
+{
+	struct block_device *bdev;
+	struct bf_device *dev;
+	struct bf_queue *q;
+	blk_opf_t opf;
+	u64 rank;
+	int err;
+
+	if (arg->queue >= f->nr_queues || arg->__reserved0 || arg->__reserved1)
+		return -EINVAL;
+	err = opf_of(arg, &opf) ?: check_buffer(arg);
+	if (err)
+		return err;
+	if (READ_ONCE(f->dead))
+		return -ESHUTDOWN;
+	q = &f->queues[arg->queue];
+	if (!admit(q))
+		return -EAGAIN;
+	bdev = find(f, arg->attachment, &dev, &rank);
+	err = bdev ? check_range(arg, bdev) : -ENOENT;
+	if (bdev && err) {
+		put_device(&bdev->bd_device);
+		bf_device_put(dev);
+	}
+	err = err ?: start(q, arg, bdev, dev, rank, opf);
+	if (err)
+		retract(q);
+	return err;
+}
