@@ -173,6 +173,7 @@ static void gone(struct bf_attachment *att)
 	 */
 	cancel_work(&att->reap);
 
+	bf_log(BFUSE_LOG_DETACHED, att, att->reason, 0);
 	/* Whoever hears of it finds it gone: the module can be unloaded. */
 	kref_get(&f->ref);
 	att->detached = NULL;
@@ -335,6 +336,7 @@ static int publish(struct bf_attachment *att, struct inode *inode, bool replace,
 	list_add_tail(&att->of_filter, &att->filter->attachments);
 	att->filter->nr_attachments++;
 	bf_nr_attachments++;
+	bf_log(BFUSE_LOG_ATTACHED, att, 0, 0);
 	add_lanes(att, true);
 	bf_chain_insert(att);
 	if (other) {
@@ -375,6 +377,7 @@ static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 
 	synchronize_rcu();
 	adopted = bf_adopt(heir, dead);
+	bf_log(BFUSE_LOG_ADOPTED, heir, 0, adopted);
 	noio = bf_lock();
 	bf_attachment_leave(dead, -ESTALE);
 	/* It may have been leaving already, and have seen what was adopted since. */

@@ -53,7 +53,7 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_INJECT | BFUSE_F_REPLACE)
+			 BFUSE_F_INJECT | BFUSE_F_REPLACE | BFUSE_F_LOG)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD)
 
 /* Who submitted a bio, and when; pids in the initial namespace. */
@@ -443,6 +443,10 @@ u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);
 bool bf_bio_is_refused(struct bio *bio);
 bool bf_op_sends_data(u8 op);
+
+/* log.c: what happened */
+void bf_log(enum bfuse_log_event event, const struct bf_attachment *att, s32 status, u64 count);
+long bf_log_read(struct bfuse_log *arg);
 
 /* list.c: what tools see */
 long bf_info(struct bfuse_info *arg);

@@ -253,7 +253,7 @@ static void wake_all(struct bf_filter *f)
 	wake_up_all(&f->poll_wait);
 }
 
-static void orphan(struct bf_attachment *att)
+static void bereave(struct bf_attachment *att)
 {
 	if (att->state == BFUSE_STATE_LEAVING)
 		return;
@@ -262,6 +262,7 @@ static void orphan(struct bf_attachment *att)
 	else
 		WRITE_ONCE(att->state, BFUSE_STATE_ORPHAN);
 	/* Here, where none of them can be gone already. */
+	bf_log(BFUSE_LOG_DIED, att, 0, 0);
 	pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, att->filter->name, att->filter->altitude,
 		att->state == BFUSE_STATE_ORPHAN ? " and left an orphan" : "");
 	/* Under bf_lock, where only a LEAVING attachment may be about to end. */
@@ -283,7 +284,7 @@ void bf_filter_die(struct bf_filter *f)
 	WRITE_ONCE(f->dead, true);
 	list_del(&f->node);
 	list_for_each_entry(att, &f->attachments, of_filter)
-		orphan(att);
+		bereave(att);
 	bf_unlock(noio);
 	wake_all(f);
 	for (i = 0; i < f->nr_queues; i++)

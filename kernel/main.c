@@ -40,6 +40,7 @@ union bf_arg {
 	struct bfuse_enter	enter;
 	struct bfuse_data	data;
 	struct bfuse_inject	inject;
+	struct bfuse_log	log;
 	struct bfuse_next	next;
 	struct bfuse_next_filter next_filter;
 };
@@ -114,6 +115,11 @@ static long do_next_filter(struct file *file, union bf_arg *arg)
 	return bf_next_filter(&arg->next_filter);
 }
 
+static long do_log(struct file *file, union bf_arg *arg)
+{
+	return bf_log_read(&arg->log);
+}
+
 static const struct bf_call {
 	long (*call)(struct file *file, union bf_arg *arg);
 	size_t size;		/* what this version knows */
@@ -127,6 +133,7 @@ static const struct bf_call {
 	[_IOC_NR(BFUSE_ENTER)] = { do_enter, sizeof(struct bfuse_enter), sizeof(struct bfuse_enter), SERVE },
 	[_IOC_NR(BFUSE_DATA)] = { do_data, sizeof(struct bfuse_data), sizeof(struct bfuse_data), SERVE },
 	[_IOC_NR(BFUSE_INJECT)] = { do_inject, sizeof(struct bfuse_inject), sizeof(struct bfuse_inject), SERVE },
+	[_IOC_NR(BFUSE_LOG)] = { do_log, sizeof(struct bfuse_log), sizeof(struct bfuse_log) },
 	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), sizeof(struct bfuse_next) },
 	[_IOC_NR(BFUSE_NEXT_FILTER)] = {
 		do_next_filter, sizeof(struct bfuse_next_filter), sizeof(struct bfuse_next_filter) },

@@ -229,6 +229,7 @@ void bf_settle_hold_expired(struct work_struct *work)
 	bool over = holds(att) && !att->heir;
 
 	if (over) {
+		bf_log(BFUSE_LOG_ABANDONED, att, 0, 0);
 		pr_warn("%pg: no successor for \"%s\" at altitude %u: its requests %s\n", att->bdev, att->filter->name,
 			att->filter->altitude, final_policy(att) == BFUSE_POLICY_PASS ? "pass" : "fail");
 		if (final_policy(att) == BFUSE_POLICY_PASS) {
@@ -322,7 +323,8 @@ void bf_unstall(struct bf_filter *f)
 	noio = bf_lock();
 	WRITE_ONCE(f->stalled, false);
 	list_for_each_entry(att, &f->attachments, of_filter)
-		cmpxchg(&att->state, BFUSE_STATE_STALLED, BFUSE_STATE_LIVE);
+		if (cmpxchg(&att->state, BFUSE_STATE_STALLED, BFUSE_STATE_LIVE) == BFUSE_STATE_STALLED)
+			bf_log(BFUSE_LOG_BACK, att, 0, 0);
 	bf_unlock(noio);
 	pump_all(f);
 }
@@ -340,6 +342,7 @@ static void stall(struct bf_attachment *att)
 		bf_unstall(f);
 		return;
 	}
+	bf_log(BFUSE_LOG_STALLED, att, 0, 0);
 	pr_warn("%pg: \"%s\" at altitude %u has not answered within %u ms: its policy decides until it does\n",
 		att->bdev, att->filter->name, att->filter->altitude, att->interest.deadline_ms);
 }
@@ -374,10 +377,12 @@ static void watch_attachment(struct bf_attachment *att)
 
 	for (i = 0; i < f->nr_queues; i++) {
 		struct bf_queue *q = &f->queues[i];
-		bool late = false;
+		u32 late = 0;
 
 		for (tag = 0; tag < f->depth; tag++)
-			late |= expire_tag(att, &q->requests[tag]);
+			late += expire_tag(att, &q->requests[tag]);
+		if (late)
+			bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
 		if (late && !is_waiting(f))
 			stall(att);
 		if (waits_too_long(att, q))

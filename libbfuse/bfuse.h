@@ -188,6 +188,15 @@ int bfuse_next_attachment(struct bfuse *bfuse, struct bfuse_next *next);
  */
 int bfuse_next_filter(struct bfuse *bfuse, struct bfuse_next_filter *next);
 
+/**
+ * bfuse_next_log - read the module's log of what happened to filters.
+ * @log: in: log->seq, the number of the entry to read, and log->flags, BFUSE_LOG_WAIT or 0; out: the next one from there on.
+ *	The one after it has log->seq + 1. With BFUSE_LOG_NEWEST only the number of the next entry to come is answered.
+ *
+ * Returns 1, 0: there is none yet, -EINTR: a signal came while waiting, or a negative errno.
+ */
+int bfuse_next_log(struct bfuse *bfuse, struct bfuse_log *log);
+
 /*
  * Queues. All functions of one queue that take entries out (bfuse_queue_get(), bfuse_queue_wait()) belong to one thread
  * at a time; the rest may be called by any thread at any time.
@@ -557,6 +566,11 @@ const char *bfuse_state_name(unsigned int state);
  * bfuse_reason_text - why a verdict was refused, as a phrase. Static.
  */
 const char *bfuse_reason_text(unsigned int reason);
+
+/**
+ * bfuse_log_event_name - "attached", "died", ...; "unknown" for one newer than this library. Static.
+ */
+const char *bfuse_log_event_name(unsigned int event);
 
 /**
  * bfuse_verdict_name - enum bfuse_verb: "pass", "complete", "modify", "hold", "unknown". Static.

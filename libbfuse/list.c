@@ -61,3 +61,23 @@ int bfuse_next_filter(struct bfuse *bfuse, struct bfuse_next_filter *next)
 	next->name[sizeof(next->name) - 1] = '\0';
 	return 1;
 }
+
+int bfuse_next_log(struct bfuse *bfuse, struct bfuse_log *log)
+{
+	uint32_t flags = log->flags;
+	uint64_t seq = log->seq;
+	int err;
+
+	memset(log, 0, sizeof(*log));
+	log->size = sizeof(*log);
+	log->flags = flags;
+	log->seq = seq;
+	err = bfuse__ioctl(bfuse, BFUSE_LOG, log);
+	if (err == -EINTR)
+		return err;
+	if (err)
+		return err == -ENOENT ? 0 : fail_query(bfuse, "events", err);
+	log->device[sizeof(log->device) - 1] = '\0';
+	log->name[sizeof(log->name) - 1] = '\0';
+	return 1;
+}

@@ -53,7 +53,13 @@ static const char *const verdicts[BFUSE_VERBS] = {
 };
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify",
-	[7] = "inject", [10] = "replace" };
+	[7] = "inject", [10] = "replace", [12] = "log" };
+
+static const char *const log_events[] = {
+	[BFUSE_LOG_ATTACHED] = "attached",   [BFUSE_LOG_DETACHED] = "detached", [BFUSE_LOG_DIED] = "died",
+	[BFUSE_LOG_STALLED] = "stalled",     [BFUSE_LOG_BACK] = "back",		[BFUSE_LOG_TIMEOUT] = "timeout",
+	[BFUSE_LOG_ADOPTED] = "adopted",     [BFUSE_LOG_ABANDONED] = "abandoned",
+};
 
 static const char *const reasons[] = {
 	[BFUSE_REASON_NONE] = "not refused",
@@ -182,6 +188,11 @@ const char *bfuse_reason_text(unsigned int reason)
 const char *bfuse_verdict_name(unsigned int type)
 {
 	return name_or_unknown(verdicts, ARRAY_SIZE(verdicts), type);
+}
+
+const char *bfuse_log_event_name(unsigned int event)
+{
+	return name_or_unknown(log_events, ARRAY_SIZE(log_events), event);
 }
 
 const char *bfuse_feature_name(unsigned int bit)

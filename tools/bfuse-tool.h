@@ -25,6 +25,8 @@ int list_main(int argc, char **argv);
 int stat_main(int argc, char **argv);
 int attach_main(int argc, char **argv);
 int detach_main(int argc, char **argv);
+int events_main(int argc, char **argv);
+int explain_main(int argc, char **argv);
 int features_main(int argc, char **argv);
 
 /* command.c */

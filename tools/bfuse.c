@@ -11,6 +11,9 @@ static const struct command commands[] = {
 	{ "stat", "[--json] [--all] [--interval S] [--count N] [DEVICE]", "counters; repeated: per second", stat_main },
 	{ "attach", "DEVICE --filter NAME [--pid N]", "put a running filter on a further device", attach_main },
 	{ "detach", "DEVICE [--altitude N] [--name NAME] [--all] [--wait]", "end attachments", detach_main },
+	{ "events", "[--json] [--all | --past]", "what happens to filters, as it happens; with what was before, or only that",
+	  events_main },
+	{ "explain", "[--json] DEVICE", "what of its I/O crosses to which filter, what doesn't, and why", explain_main },
 	{ "features", "[--json]", "what the kernel module can do", features_main },
 };
 

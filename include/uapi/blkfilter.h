@@ -32,7 +32,7 @@
  *
  * Privilege
  *	BFUSE_GET_INFO needs none. All else needs that the file was opened with CAP_SYS_ADMIN. What controls (REGISTER,
- *	ATTACH, DETACH, NEXT, NEXT_FILTER) needs that the caller has it, too; what serves (mmap(2), poll(2), ENTER, DATA,
+ *	ATTACH, DETACH, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2), poll(2), ENTER, DATA,
  *	INJECT) does not. So a privileged process can open, register and attach, and hand the file to one that may only
  *	serve.
  *
@@ -294,6 +294,7 @@ struct bfuse_interest {
 #define BFUSE_F_MODIFY		(1ull << 5)	/* BFUSE_VERDICT_MODIFY */
 #define BFUSE_F_INJECT		(1ull << 7)	/* BFUSE_INJECT */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
+#define BFUSE_F_LOG		(1ull << 12)	/* BFUSE_LOG */
 
 /**
  * struct bfuse_info - BFUSE_GET_INFO: what this module can do. Needs no privilege beyond opening the device.
@@ -662,6 +663,57 @@ struct bfuse_inject {
 	__u32	__reserved1;
 };
 
+/**
+ * enum bfuse_log_event - what the module keeps a log of.
+ */
+enum bfuse_log_event {
+	BFUSE_LOG_ATTACHED	= 0,
+	BFUSE_LOG_DETACHED	= 1,	/* @status as in BFUSE_EVENT_DETACHED */
+	BFUSE_LOG_DIED		= 7,	/* the filter of this attachment */
+	BFUSE_LOG_STALLED	= 8,	/* a deadline has passed and nobody is looking */
+	BFUSE_LOG_BACK		= 9,	/* served again after that */
+	BFUSE_LOG_TIMEOUT	= 10,	/* @count requests were late */
+	BFUSE_LOG_ADOPTED	= 11,	/* by this attachment; @count requests */
+	BFUSE_LOG_ABANDONED	= 12,	/* no successor came in time */
+};
+
+/* struct bfuse_log.flags */
+#define BFUSE_LOG_WAIT		(1u << 0)	/* for an entry to come */
+#define BFUSE_LOG_NEWEST	(1u << 1)	/* don't answer an entry, only @seq: that of the next one to come */
+
+/**
+ * struct bfuse_log - BFUSE_LOG: read the module's log of events. On any file.
+ * @size: sizeof(struct bfuse_log).
+ * @flags: BFUSE_LOG_*.
+ * @seq: in: number of the wanted entry, from 1; out: of the one answered, which is greater if those between were overwritten.
+ *	The log keeps the last 256.
+ * @time: out: CLOCK_REALTIME, nanoseconds.
+ * @count: out: see the event.
+ * @event: out: enum bfuse_log_event.
+ * @status: out: see the event.
+ * @attachment, @filter, @altitude, @pid, @name: out: whose.
+ * @major, @minor, @device: out: of the device.
+ *
+ * ENOENT: there is none yet. EINTR: a signal came while waiting.
+ */
+struct bfuse_log {
+	__u32	size;
+	__u32	flags;
+	__u64	seq;
+	__u64	time;
+	__u64	count;
+	__u32	event;
+	__s32	status;
+	__u32	attachment;
+	__u32	filter;
+	__u32	altitude;
+	__u32	pid;
+	__u32	major;
+	__u32	minor;
+	char	device[32];
+	char	name[BFUSE_NAME_MAX];
+};
+
 #define BFUSE_IOCTL_TYPE	0xBF
 
 #define BFUSE_GET_INFO		_IOWR(BFUSE_IOCTL_TYPE, 0x00, struct bfuse_info)
@@ -673,6 +725,7 @@ struct bfuse_inject {
 #define BFUSE_NEXT		_IOWR(BFUSE_IOCTL_TYPE, 0x06, struct bfuse_next)
 #define BFUSE_NEXT_FILTER	_IOWR(BFUSE_IOCTL_TYPE, 0x07, struct bfuse_next_filter)
 #define BFUSE_INJECT		_IOW(BFUSE_IOCTL_TYPE, 0x0b, struct bfuse_inject)
+#define BFUSE_LOG		_IOWR(BFUSE_IOCTL_TYPE, 0x0c, struct bfuse_log)
 
 /* The layout is the contract: the same on every architecture, without implicit padding. */
 #ifdef __cplusplus
@@ -694,5 +747,6 @@ BFUSE_ASSERT_SIZE(bfuse_stat, 504);
 BFUSE_ASSERT_SIZE(bfuse_next, 680);
 BFUSE_ASSERT_SIZE(bfuse_next_filter, 136);
 BFUSE_ASSERT_SIZE(bfuse_inject, 56);
+BFUSE_ASSERT_SIZE(bfuse_log, 128);
 
 #endif

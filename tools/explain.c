@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bfuse explain: of the I/O of a device, what crosses to which filter, what doesn't, and why.
+ */
+#include "bfuse-tool.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum { DEVICE, ALTITUDE, FILTER, OP, CROSSES, WHY, COLUMNS };
+
+static const struct column columns[COLUMNS] = {
+	[DEVICE] = { "DEVICE", false }, [ALTITUDE] = { "ALTITUDE", true }, [FILTER] = { "FILTER", false },
+	[OP] = { "OP", false },		[CROSSES] = { "CROSSES", false },  [WHY] = { "WHY", false },
+};
+
+/* What becomes of the requests of a filter that does not serve now. */
+static const char *by_policy(const struct bfuse_next *next, const char **crosses)
+{
+	switch (next->interest.policy) {
+	case BFUSE_POLICY_ERROR:
+		*crosses = "fails";
+		return next->state == BFUSE_STATE_ORPHAN ? "the filter died; policy error, until it is replaced or detached" :
+							   "the filter does not answer; policy error, until it does";
+	case BFUSE_POLICY_HOLD:
+		*crosses = "waits";
+		return next->state == BFUSE_STATE_ORPHAN ? "the filter died; policy hold: for a successor, then the fallback" :
+							   "the filter does not answer; policy hold, then the fallback";
+	default:
+		*crosses = "no";
+		return "the filter does not answer; policy pass, until it does";
+	}
+}
+
+static const char *explain_op(const struct bfuse_next *next, unsigned int op, const char **crosses)
+{
+	*crosses = "no";
+	if (!(next->interest.ops & 1u << op))
+		return "of no interest to the filter";
+	if (next->state == BFUSE_STATE_LEAVING)
+		return "the filter is being detached";
+	if (next->state != BFUSE_STATE_LIVE)
+		return by_policy(next, crosses);
+	*crosses = "yes";
+	return next->interest.payload & 1u << op ? "wanted, with a copy of its data" : "wanted; descriptor only, no data are copied";
+}
+
+static void put(struct table *table, const struct bfuse_next *next, const char *op, const char *crosses, const char *why)
+{
+	table_row(table);
+	table_text(table, DEVICE, next->device);
+	table_number(table, ALTITUDE, next->altitude);
+	table_text(table, FILTER, next->name);
+	table_text(table, OP, op);
+	table_text(table, CROSSES, crosses);
+	table_text(table, WHY, why);
+}
+
+/* Operations of the same fate share a line. */
+static void put_attachment(struct table *table, const struct bfuse_next *next)
+{
+	uint32_t left = BFUSE_OPS_ALL;
+	char ops[256], own[96];
+
+	while (left) {
+		unsigned int op, first = (unsigned int)__builtin_ctz(left);
+		const char *crosses, *why = explain_op(next, first, &crosses);
+		uint32_t same = 0;
+
+		for (op = first; op < BFUSE_OP_COUNT; op++) {
+			const char *other;
+
+			if (left & 1u << op && explain_op(next, op, &other) == why)
+				same |= 1u << op;
+		}
+		left &= ~same;
+		put(table, next, bfuse_ops_format(same, ops, sizeof(ops)), crosses, why);
+	}
+	snprintf(own, sizeof(own), "a filter does not see the I/O of its own process, %u", next->pid);
+	put(table, next, "any", "no", own);
+}
+
+/* The whole disk that @path is a partition of, by its kernel name; false for a disk. */
+static bool whole_disk(const char *path, char *disk, size_t size)
+{
+	char link[64], target[512], *end;
+	struct stat st;
+	ssize_t n;
+
+	if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+		return false;
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/partition", major(st.st_rdev), minor(st.st_rdev));
+	if (access(link, F_OK) < 0)
+		return false;
+	*strrchr(link, '/') = '\0';
+	n = readlink(link, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	end = strrchr(target, '/');
+	if (!end)
+		return false;
+	*end = '\0';
+	end = strrchr(target, '/');
+	snprintf(disk, size, "%.*s", (int)size - 1, end ? end + 1 : target);
+	return true;
+}
+
+/* Returns how many attachments there were, or -1 after a line, with *@status set. */
+static int put_device(struct table *table, struct bfuse *bfuse, const char *device, int *status)
+{
+	struct selection selection = { .device = device };
+	struct attachments all;
+	size_t i;
+
+	*status = select_attachments(bfuse, &selection, &all);
+	for (i = 0; !*status && i < all.count; i++)
+		put_attachment(table, &all.list[i]);
+	free(all.list);
+	return *status ? -1 : (int)all.count;
+}
+
+static int explain(struct bfuse *bfuse, const char *device, bool json)
+{
+	struct table *table = table_new("explain", columns, COLUMNS, json);
+	char disk[256];
+	int status, more = 0;
+	int found = put_device(table, bfuse, device, &status);
+
+	/* A bio meets the filters of its partition, then those of the disk. */
+	if (found >= 0 && whole_disk(device, disk, sizeof(disk)))
+		more = put_device(table, bfuse, disk, &status);
+	if (found < 0 || more < 0)
+		return status;
+	if (found + more || json)
+		table_print(table);
+	if (json)
+		return BFUSE_EXIT_OK;
+	if (!(found + more))
+		printf("%s: nothing crosses, no filter is attached to it\n", device);
+	printf("Never seen by any filter: passthrough requests (SG_IO, NVMe commands), and what the block layer itself refuses.\n");
+	return BFUSE_EXIT_OK;
+}
+
+int explain_main(int argc, char **argv)
+{
+	static const struct option options[] = { { "json", no_argument, NULL, 'j' }, { NULL, 0, NULL, 0 } };
+	struct bfuse *bfuse;
+	bool json = false;
+	int id, status;
+
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (id == '?')
+			return bad_option(argv);
+		json = true;
+	}
+	if (argc - optind != 1)
+		return usage_error(argv[0], "one device is wanted; see: lsblk");
+	bfuse = open_module(&status);
+	if (!bfuse)
+		return status;
+	status = explain(bfuse, argv[optind], json);
+	bfuse_free(bfuse);
+	return status;
+}
