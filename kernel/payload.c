@@ -79,12 +79,18 @@ static void take_back(struct bf_request *rq)
 	--*nr_sent(rq);
 }
 
+static bool may_use(const struct bf_request *rq, enum bfuse_verb verb)
+{
+	return rq->att->interest.verdicts & (1u << verb);
+}
+
 /* Which way do the data of @rq go at this moment? A failed read has none, but can be given some. */
 static bool has_data(const struct bf_request *rq, bool store)
 {
 	if (rq->op == BFUSE_OP_READ)
-		return store || (rq->completed && !rq->status);
-	return bf_op_sends_data(rq->op) && !rq->completed;
+		return store ? may_use(rq, BFUSE_COMPLETE) || (rq->completed && may_use(rq, BFUSE_MODIFY)) :
+			       rq->completed && !rq->status;
+	return bf_op_sends_data(rq->op) && !rq->completed && (!store || may_use(rq, BFUSE_MODIFY));
 }
 
 /* Takes a tag that waits for its verdict out of everybody's reach while its data are copied. */

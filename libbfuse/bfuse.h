@@ -342,7 +342,8 @@ struct bfuse_option {
  * @altitude: default; the command line may set another.
  * @summary: one line for --help.
  * @flags: BFUSE_FILTER_*.
- * @completes: its callbacks may return BFUSE_REPLY_COMPLETE or an error, now or later. This makes BFUSE_POLICY_ERROR the
+ * @completes: its callbacks may return BFUSE_REPLY_COMPLETE or an error, now or later; without it the request passes and the
+ *	log says so. This makes BFUSE_POLICY_ERROR the
  *	default policy and the default for unknown operations: nothing gets past the filter when it is not there.
  * @modifies: they may return BFUSE_REPLY_MODIFY. The same holds.
  * @payload: mask of operations whose data shall come along, see struct bfuse_interest; each needs a callback.

@@ -264,6 +264,39 @@ static bool is_reply(const struct io *io, int reply)
 	return reply != BFUSE_REPLY_LATER && reply <= BFUSE_REPLY_MODIFY;
 }
 
+static uint32_t verb_of(int reply)
+{
+	switch (reply) {
+	case BFUSE_REPLY_PASS:
+	case BFUSE_REPLY_NOTIFY:
+		return 1u << BFUSE_PASS;
+	case BFUSE_REPLY_HOLD:
+		return 1u << BFUSE_HOLD;
+	case BFUSE_REPLY_MODIFY:
+		return 1u << BFUSE_MODIFY;
+	default:
+		return 1u << BFUSE_COMPLETE;
+	}
+}
+
+/*
+ * The kernel refuses what the filter did not say that it would do, and the request would wait for its deadline. A filter
+ * that said it would only watch gets what its policy would lead to then, and a line that tells its author.
+ */
+static int keep_promise(const struct io *io, int reply)
+{
+	struct bfuse *bfuse = io->queue->bfuse;
+	uint32_t promised = bfuse->reg.defaults.verdicts | 1u << BFUSE_PASS;
+
+	if (promised & verb_of(reply))
+		return reply;
+	bfuse__log(bfuse, LOG_ERR,
+		   "%s: the callback for %s returned %d, for which the filter lacks .completes, .modifies or .held; it %s",
+		   bfuse->reg.name, bfuse_op_name(io->public.request.op), reply,
+		   promised & 1u << BFUSE_COMPLETE ? "fails" : "passes");
+	return promised & 1u << BFUSE_COMPLETE ? -EIO : BFUSE_REPLY_PASS;
+}
+
 int bfuse_reply(struct bfuse_io *public, int reply)
 {
 	struct io *io = bfuse__io(public);
@@ -273,6 +306,7 @@ int bfuse_reply(struct bfuse_io *public, int reply)
 
 	if (!is_reply(io, reply))
 		return -EINVAL;
+	reply = keep_promise(io, reply);
 	if (reply == BFUSE_REPLY_NOTIFY)
 		verdict.flags = BFUSE_VERDICT_NOTIFY;
 	else if (reply == BFUSE_REPLY_HOLD)

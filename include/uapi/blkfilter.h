@@ -499,7 +499,8 @@ struct bfuse_enter {
  * @flags: BFUSE_DATA_*.
  *
  * Any thread may call it. Fetching works for operations that carry data to the device and for held reads, storing for
- * these and for reads to be completed; else EINVAL. Fetching gives the request's own data, whatever was stored. ENOMEM.
+ * these and for reads to be completed, if bfuse_interest.verdicts lets the verdict use it; else EINVAL. Fetching gives the
+ * request's own data, whatever was stored. ENOMEM.
  * ENOENT: no such tag, or it does not wait for a verdict (any more).
  */
 struct bfuse_data {

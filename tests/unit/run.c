@@ -53,17 +53,25 @@ static void handle_detached(uint32_t attachment, int status, void *user)
 	detach_status = status;
 }
 
+static int handle_held(struct bfuse_io *io, const struct bfuse_request *done, void *user)
+{
+	(void)io, (void)done, (void)user;
+	return BFUSE_REPLY_PASS;
+}
+
 static const struct bfuse_filter filter = {
 	.size = sizeof(filter),
 	.name = "test",
 	.altitude = 500,
 	.completes = true,
+	.modifies = true,
 	.payload = 1u << BFUSE_OP_WRITE,
 	.queues = 2,
 	.depth = 4,
 	.slot_size = 4096,
 	.any = handle,
 	.done = handle_done,
+	.held = handle_held,
 	.detached = handle_detached,
 };
 
@@ -104,8 +112,10 @@ START_TEST(test_registration)
 	ck_assert_uint_eq(fake.reg.defaults.ops, BFUSE_OPS_ALL);
 	ck_assert_uint_eq(fake.reg.known_ops, BFUSE_OPS_ALL);
 	ck_assert_uint_eq(fake.reg.unknown, BFUSE_POLICY_ERROR);
-	ck_assert_uint_eq(fake.reg.defaults.verdicts, 1u << BFUSE_PASS | 1u << BFUSE_COMPLETE);
-	ck_assert_uint_eq(fake.reg.features, BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD);
+	ck_assert_uint_eq(fake.reg.defaults.verdicts,
+			  1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD);
+	ck_assert_uint_eq(fake.reg.features, BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD |
+						     BFUSE_F_HELD | BFUSE_F_MODIFY);
 	ck_assert_uint_eq(fake.attach.flags, BFUSE_ATTACH_DEFAULTS);
 }
 END_TEST
@@ -164,6 +174,34 @@ START_TEST(test_modify_without_data_fails)
 	ck_assert_uint_eq(verdict->type, BFUSE_COMPLETE);
 	ck_assert_int_eq(verdict->status, -EIO);
 	ck_assert(log_lines[0]);
+}
+END_TEST
+
+static int complete(struct bfuse_io *io, void *user)
+{
+	(void)io, (void)user;
+	return -EPERM;
+}
+
+/* What the filter did not promise passes, and its author is told. */
+START_TEST(test_unpromised_error_passes)
+{
+	static const struct bfuse_filter observer = {
+		.size = sizeof(observer), .name = "o", .altitude = 1, .queues = 1, .write = complete
+	};
+
+	fake_reset();
+	bfuse = new_handle();
+	ck_assert_int_eq(bfuse_set_filter(bfuse, &observer, NULL, NULL), 0);
+	ck_assert_int_eq(bfuse_start(bfuse), 0);
+	ck_assert_int_eq(bfuse_attach_fd(bfuse, 0, "/dev/test", NULL, NULL), 0);
+	fake_request(0, BFUSE_OP_WRITE, 3, 8, 4096);
+	fake_wait_verdicts(1);
+	ck_assert_uint_eq(fake.verdicts[0].type, BFUSE_PASS);
+	ck_assert(strstr(log_lines, ".completes"));
+	bfuse_stop(bfuse);
+	ck_assert_int_eq(bfuse_wait(bfuse), 0);
+	bfuse_free(bfuse);
 }
 END_TEST
 
@@ -348,6 +386,7 @@ Suite *run_suite(void)
 	tcase_add_loop_test(served, test_errors, 0, 6);
 	tcase_add_test(served, test_modify_without_data_fails);
 	tcase_add_test(served, test_hold);
+	tcase_add_test(others, test_unpromised_error_passes);
 	tcase_add_test(served, test_zone_append_cannot_complete);
 	tcase_add_test(served, test_read_without_data_is_zero);
 	tcase_add_test(served, test_read_into_slot);
