@@ -202,6 +202,7 @@ struct bf_device {
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
 	u64			match;		/* what is not in here nobody wants */
 	bool			may_submit_inline;
+	u32			zone_sectors;	/* 0: it has no zones */
 	u64 __percpu		*bypassed;	/* bios that nobody on the whole disk wants: one count for all of them */
 	spinlock_t		lock;
 	struct bio_list		bios;		/* marked, to be submitted by @work */

@@ -77,6 +77,7 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	get_device(disk_to_dev(disk));
 	dev->disk = disk;
 	dev->may_submit_inline = is_hardware(disk);
+	dev->zone_sectors = bdev_is_zoned(disk->part0) ? bdev_zone_sectors(disk->part0) : 0;
 	INIT_LIST_HEAD(&dev->chain);
 	spin_lock_init(&dev->lock);
 	bio_list_init(&dev->bios);

@@ -18,6 +18,8 @@
  * A tag is the bio's from interception to completion. Without a free one the bio waits in its lane; lanes are served in
  * turn. The waiting bio needs no memory, and its submitter never waits.
  */
+#include <linux/math64.h>
+
 #include "blkfilter.h"
 
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag)
@@ -221,6 +223,19 @@ static bool is_known(const struct bf_filter *f, u8 op)
 }
 
 /*
+ * By the submitting CPU; but what goes to one zone by one queue, as its writes must stay in order, whichever CPUs their
+ * submitter moves over.
+ */
+static u32 queue_for(const struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
+{
+	u32 nr = att->filter->nr_queues;
+
+	if (likely(!att->dev->zone_sectors))
+		return origin->cpu % nr;
+	return div_u64(bf_bio_sector(bio, att), att->dev->zone_sectors) % nr;
+}
+
+/*
  * Presents @bio to one attachment. Process context, under RCU, does not sleep.
  *
  * When every tag is STALE, nothing that the kernel could wait for will free one: the policy decides at once.
@@ -228,7 +243,7 @@ static bool is_known(const struct bf_filter *f, u8 op)
 enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
 {
 	struct bf_filter *f = att->filter;
-	struct bf_queue *q = &f->queues[origin->cpu % f->nr_queues];
+	struct bf_queue *q = &f->queues[queue_for(att, bio, origin)];
 	struct bf_lane *lane = &att->lanes[q - f->queues];
 	struct bf_request *rq = NULL;
 	bool sent = true;

@@ -329,7 +329,8 @@ struct bfuse_info {
  * @name: printable ASCII without '/' or blanks, NUL-terminated, not empty. Need not be unique.
  * @altitude: BFUSE_ALTITUDE_MIN to BFUSE_ALTITUDE_MAX.
  * @flags: BFUSE_FILTER_*.
- * @nr_queues: 1 to BFUSE_QUEUES_MAX. A request goes to the queue number (submitting CPU % nr_queues).
+ * @nr_queues: 1 to BFUSE_QUEUES_MAX. A request goes to the queue number (submitting CPU % nr_queues), on zoned devices to
+ *	(zone % nr_queues): answered in the order of the queue, writes to a zone stay in order.
  * @depth: tags per queue, a power of two from 1 to BFUSE_DEPTH_MAX. A tag is taken from interception to completion.
  * @slot_size: bytes of payload per tag: 0 (none) or a power of two from 4096 to BFUSE_SLOT_MAX.
  * @known_ops: mask of enum bfuse_op that the filter knows, whether it wants to see them or not.
