@@ -2,7 +2,7 @@
 # blkfilter: filters of live block devices in user space.
 #
 #	make demo		the main job on a live file system, in a guest
-#	make check		everything is proven; T=NAME one guest test alone, K=6.1|6.12|debug the kernel of the guests
+#	make check		everything is proven; T=NAME one guest test alone, K=6.1|6.12|7.3|debug the kernel of the guests
 #	make bench		instructions per I/O on 6.1 and 6.12
 #	make			library, tool, examples, and the module for the running kernel if its headers are there
 #	make install		into DESTDIR and PREFIX, with the module's source for DKMS; make uninstall
@@ -46,11 +46,11 @@ payload: user test-programs
 	@scripts/payload $(K)
 
 check:
-	@scripts/deps check
+	@K=$(K) scripts/deps check
 	@K=$(K) T="$(T)" tests/check
 
 demo:
-	@scripts/deps demo
+	@K=$(K) scripts/deps demo
 	@$(MAKE) -s --no-print-directory payload K=$(K)
 	@tests/demo/run $(K)
 

@@ -10,6 +10,8 @@ APT=$BUILD/apt
 # The release whose kernels are 6.1 and (backported) 6.12.
 DEBIAN_RELEASE=bookworm
 
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
 # machine_uri PATTERN: the first repository in this machine's apt
 # configuration whose "URI suite" matches the extended regexp.
 machine_uri() {
@@ -34,14 +36,14 @@ find_mirrors() {
 # write_sources SUITE...: the sources of our apt; a suite that ends in
 # -security comes from the security mirror, if there is one.
 write_sources() {
-	local suite keys=/usr/share/keyrings/debian-archive-keyring.gpg
-	[[ -r $keys ]] ||
-		die "$keys is missing: install debian-archive-keyring"
+	local suite
+	[[ -r $KEYRING ]] ||
+		die "$KEYRING is missing: install debian-archive-keyring"
 	for suite; do
 		local uri=$MIRROR
 		[[ $suite != *-security ]] || uri=${SECURITY:-}
 		[[ -z $uri ]] ||
-			echo "deb [signed-by=$keys arch=amd64] $uri $suite main"
+			echo "deb [signed-by=$KEYRING arch=amd64] $uri $suite main"
 	done
 }
 

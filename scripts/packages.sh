@@ -15,6 +15,9 @@ GUEST_PACKAGES=(
 	cpio e2fsprogs kmod qemu-system-x86 xz-utils zstd
 )
 
+# For a kernel whose headers are built with in a chroot: scripts/kernel 7.3.
+CHROOT_PACKAGES=(debootstrap)
+
 # The tools of a guest: all their programs are copied into it.
 TOOL_PACKAGES=(
 	bash bsdextrautils coreutils diffutils findutils grep mawk sed tar

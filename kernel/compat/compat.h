@@ -10,6 +10,7 @@
 #include <linux/device/class.h>
 #include <linux/ftrace.h>
 #include <linux/mm.h>
+#include <linux/workqueue.h>
 
 #include "features.h"
 
@@ -62,6 +63,11 @@ static inline struct gendisk *bf_alloc_disk(void)
 #define BF_CLASS_INTERFACE_ARGS	struct device *dev, struct class_interface *unused
 #else
 #define BF_CLASS_INTERFACE_ARGS	struct device *dev
+#endif
+
+/* Where nobody has to say so a workqueue is per CPU, and where somebody has to it warns. */
+#ifndef HAVE_WQ_PERCPU
+#define WQ_PERCPU		0
 #endif
 
 /* Flags that only newer kernels have are never set on older ones. */

@@ -51,5 +51,7 @@ fi
 	probe BI_WRITE_STREAM 'int f(struct bio *b) { return b->bi_write_stream; }'
 	probe BLK_ALLOC_DISK_LIMITS 'struct gendisk *f(void) { return blk_alloc_disk(NULL, NUMA_NO_NODE); }'
 	probe CLASS_INTERFACE_ARG 'int f(struct class_interface *i, struct device *d) { return i->add_dev(d, i); }'
+	probe WQ_PERCPU '#include <linux/workqueue.h>
+int f(void) { return WQ_PERCPU; }'
 } >"$output.tmp"
 mv "$output.tmp" "$output"

@@ -5,7 +5,7 @@
 #	# about: one line of the behaviour that the test proves
 #	# disks: virtio:256M nvme:128M scsi:64M,logical_block_size=4096
 #	# timeout: 60             seconds on a stock kernel
-#	# kernels: 6.1 6.12 debug default: every one
+#	# kernels: 6.1 7.3 debug   default: every one
 #	# memory: 512M           in M; the debug kernel gets twice that
 #	# smp: 2                 processors
 #	# icount: yes             one guest instruction is one nanosecond
