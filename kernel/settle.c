@@ -329,12 +329,24 @@ void bf_unstall(struct bf_filter *f)
 	pump_all(f);
 }
 
+/* Under the lock, as what ends it: the log tells of the stall before it tells of the return or the death. */
+static bool set_stalled(struct bf_attachment *att)
+{
+	unsigned int noio = bf_lock();
+	bool stalled = cmpxchg(&att->state, BFUSE_STATE_LIVE, BFUSE_STATE_STALLED) == BFUSE_STATE_LIVE;
+
+	if (stalled)
+		bf_log(BFUSE_LOG_STALLED, att, 0, 0);
+	bf_unlock(noio);
+	return stalled;
+}
+
 static void stall(struct bf_attachment *att)
 {
 	struct bf_filter *f = att->filter;
 
 	WRITE_ONCE(att->probe, jiffies + bf_limit(att));
-	if (cmpxchg(&att->state, BFUSE_STATE_LIVE, BFUSE_STATE_STALLED) != BFUSE_STATE_LIVE)
+	if (!set_stalled(att))
 		return;
 	/* Pairs with the wait in BFUSE_ENTER: either it sees this, or we see the waiter. */
 	smp_store_mb(f->stalled, true);
@@ -342,7 +354,6 @@ static void stall(struct bf_attachment *att)
 		bf_unstall(f);
 		return;
 	}
-	bf_log(BFUSE_LOG_STALLED, att, 0, 0);
 	pr_warn("%pg: \"%s\" at altitude %u has not answered within %u ms: its policy decides until it does\n",
 		att->bdev, att->filter->name, att->filter->altitude, att->interest.deadline_ms);
 }
@@ -370,21 +381,31 @@ static bool waits_too_long(struct bf_attachment *att, struct bf_queue *q)
 	return stuck;
 }
 
+/* One entry of the log, however many queues: it keeps only 256. */
+static void expire_tags(struct bf_attachment *att)
+{
+	struct bf_filter *f = att->filter;
+	u32 i, tag, late = 0;
+
+	for (i = 0; i < f->nr_queues; i++)
+		for (tag = 0; tag < f->depth; tag++)
+			late += expire_tag(att, &f->queues[i].requests[tag]);
+	if (!late)
+		return;
+	bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
+	if (!is_waiting(f))
+		stall(att);
+}
+
 static void watch_attachment(struct bf_attachment *att)
 {
 	struct bf_filter *f = att->filter;
-	u32 i, tag;
+	u32 i;
 
+	expire_tags(att);
 	for (i = 0; i < f->nr_queues; i++) {
 		struct bf_queue *q = &f->queues[i];
-		u32 late = 0;
 
-		for (tag = 0; tag < f->depth; tag++)
-			late += expire_tag(att, &q->requests[tag]);
-		if (late)
-			bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
-		if (late && !is_waiting(f))
-			stall(att);
 		if (waits_too_long(att, q))
 			settle_waiting(att, q);
 		if (bf_queue_has_pending(q)) {

@@ -9,8 +9,12 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+static atomic_bool stopped;
 
 struct follower {
 	bool json;
@@ -103,13 +107,14 @@ static int follow(struct bfuse *bfuse, const struct follower *follower)
 		ret = bfuse_next_log(bfuse, &log);
 	if (ret == 1)
 		wanted = log.seq;
-	while (ret == 1) {
+	while (ret == 1 && !stopped) {
 		log.seq = wanted;
 		log.flags = follower->follow ? BFUSE_LOG_WAIT : 0;
 		ret = bfuse_next_log(bfuse, &log);
 		if (ret != 1)
 			break;
-		if (log.seq > wanted && wanted > 1)
+		/* What is over before one asks for all that is left is no loss. */
+		if (log.seq > wanted && (wanted > 1 || !follower->history))
 			say_lost(follower, log.seq - wanted);
 		if (follower->json)
 			print_json(&log);
@@ -122,9 +127,12 @@ static int follow(struct bfuse *bfuse, const struct follower *follower)
 	return ret < 0 && ret != -EINTR ? fail_library(bfuse) : BFUSE_EXIT_OK;
 }
 
+/* One that comes before the wait has begun would not end it: SIGALRM will. */
 static void note_signal(int number)
 {
 	(void)number;
+	stopped = 1;
+	alarm(1);
 }
 
 /* They end the wait, and with it the program, in order. */
@@ -134,6 +142,7 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
 }
 
 int events_main(int argc, char **argv)

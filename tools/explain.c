@@ -5,6 +5,7 @@
 #include "bfuse-tool.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,11 +61,34 @@ static void put(struct table *table, const struct bfuse_next *next, const char *
 	table_text(table, WHY, why);
 }
 
+static const char *describe_limits(const struct bfuse_next *next, char *text, size_t size)
+{
+	const struct bfuse_interest *interest = &next->interest;
+
+	if (interest->policy == BFUSE_POLICY_HOLD)
+		snprintf(text, size, "%s; policy hold: after %u ms late, or dead, %u ms for a successor, then %s",
+			 bfuse_state_name(next->state), interest->deadline_ms, interest->hold_ms,
+			 bfuse_policy_name(interest->fallback));
+	else
+		snprintf(text, size, "%s; policy %s: when %u ms late, or dead", bfuse_state_name(next->state),
+			 bfuse_policy_name(interest->policy), interest->deadline_ms);
+	return text;
+}
+
+static const char *describe_counters(const struct bfuse_stat *stat, char *text, size_t size)
+{
+	snprintf(text, size,
+		 "so far %" PRIu64 " seen, %" PRIu64 " bypassed, %" PRIu64 " delivered, %" PRIu64 " late; now %u wait, %u with it",
+		 (uint64_t)stat->seen, (uint64_t)stat->bypassed, (uint64_t)stat->delivered, (uint64_t)stat->timeouts,
+		 stat->waiting, stat->with_filter);
+	return text;
+}
+
 /* Operations of the same fate share a line. */
 static void put_attachment(struct table *table, const struct bfuse_next *next)
 {
 	uint32_t left = BFUSE_OPS_ALL;
-	char ops[256], own[96];
+	char ops[256], text[256];
 
 	while (left) {
 		unsigned int op, first = (unsigned int)__builtin_ctz(left);
@@ -80,23 +104,36 @@ static void put_attachment(struct table *table, const struct bfuse_next *next)
 		left &= ~same;
 		put(table, next, bfuse_ops_format(same, ops, sizeof(ops)), crosses, why);
 	}
-	snprintf(own, sizeof(own), "a filter does not see the I/O of its own process, %u", next->pid);
-	put(table, next, "any", "no", own);
+	/* A dead one has no I/O, and its number may be another's by now. */
+	if (next->state != BFUSE_STATE_ORPHAN) {
+		snprintf(text, sizeof(text), "a filter does not see the I/O of its own process, %u", next->pid);
+		put(table, next, "any", "no", text);
+	}
+	put(table, next, "all", "", describe_limits(next, text, sizeof(text)));
+	put(table, next, "all", "", describe_counters(&next->stat, text, sizeof(text)));
 }
 
-/* The whole disk that @path is a partition of, by its kernel name; false for a disk. */
-static bool whole_disk(const char *path, char *disk, size_t size)
+/* Its directory in sysfs; @device is a path or, as for the other commands, a kernel name. */
+static void sysfs_of(const char *device, char *directory, size_t size)
 {
-	char link[64], target[512], *end;
 	struct stat st;
+
+	if (stat(device, &st) == 0 && S_ISBLK(st.st_mode))
+		snprintf(directory, size, "/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	else
+		snprintf(directory, size, "/sys/class/block/%s", device);
+}
+
+/* The whole disk that @device is a partition of, by its kernel name; false for a disk. */
+static bool whole_disk(const char *device, char *disk, size_t size)
+{
+	char link[256], target[512], partition[512], *end;
 	ssize_t n;
 
-	if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+	sysfs_of(device, link, sizeof(link));
+	snprintf(partition, sizeof(partition), "%s/partition", link);
+	if (access(partition, F_OK) < 0)
 		return false;
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/partition", major(st.st_rdev), minor(st.st_rdev));
-	if (access(link, F_OK) < 0)
-		return false;
-	*strrchr(link, '/') = '\0';
 	n = readlink(link, target, sizeof(target) - 1);
 	if (n < 0)
 		return false;
@@ -127,6 +164,7 @@ static int put_device(struct table *table, struct bfuse *bfuse, const char *devi
 static int explain(struct bfuse *bfuse, const char *device, bool json)
 {
 	struct table *table = table_new("explain", columns, COLUMNS, json);
+	struct bfuse_info info;
 	char disk[256];
 	int status, more = 0;
 	int found = put_device(table, bfuse, device, &status);
@@ -141,7 +179,11 @@ static int explain(struct bfuse *bfuse, const char *device, bool json)
 	if (json)
 		return BFUSE_EXIT_OK;
 	if (!(found + more))
-		printf("%s: nothing crosses, no filter is attached to it\n", device);
+		printf("%s: nothing crosses, no filter is attached to it; bfuse attach says if its driver can't be filtered\n",
+		       device);
+	if (bfuse_get_info(bfuse, &info))
+		return fail_library(bfuse);
+	printf("The hook is %s, for %u attachments on all devices.\n", info.hooked ? "active" : "not active", info.attachments);
 	printf("Never seen by any filter: passthrough requests (SG_IO, NVMe commands), and what the block layer itself refuses.\n");
 	return BFUSE_EXIT_OK;
 }

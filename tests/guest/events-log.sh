@@ -44,6 +44,7 @@ told_soon stalled
 kill -CONT "$FILTER"
 check read_disk
 told_soon back
+[[ $(grep -oE 'timeout|stalled|back' events | tr '\n' ' ') == 'timeout stalled back ' ]] || fail "not in order: $(<events)"
 kill -KILL "$FILTER"
 wait "$FILTER" || true
 told_soon died

@@ -125,6 +125,33 @@ START_TEST(test_free_detaches)
 }
 END_TEST
 
+START_TEST(test_log)
+{
+	struct bfuse *bfuse;
+	struct bfuse_log log = { .seq = 1, .count = 99 };
+
+	fake_reset();
+	bfuse = new_handle();
+	fake.log_first = 5;
+	ck_assert_int_eq(bfuse_next_log(bfuse, &log), 1);
+	ck_assert_uint_eq(log.seq, 5);
+	ck_assert_uint_eq(log.count, 0);
+	ck_assert_uint_eq(strlen(log.name), sizeof(log.name) - 1);
+	log.seq = 7;
+	ck_assert_int_eq(bfuse_next_log(bfuse, &log), 0);
+	fake.log_error = EINTR;
+	ck_assert_int_eq(bfuse_next_log(bfuse, &log), -EINTR);
+	fake.log_error = EPERM;
+	ck_assert_int_eq(bfuse_next_log(bfuse, &log), -EPERM);
+	ck_assert_int_eq(bfuse_exit_status(bfuse), BFUSE_EXIT_PERMISSION);
+	/* A module before it. */
+	fake.log_error = ENOTTY;
+	ck_assert_int_eq(bfuse_next_log(bfuse, &log), -ENOTTY);
+	ck_assert_int_eq(bfuse_exit_status(bfuse), BFUSE_EXIT_ABI);
+	bfuse_free(bfuse);
+}
+END_TEST
+
 Suite *error_suite(void)
 {
 	Suite *suite = suite_create("error");
@@ -136,6 +163,7 @@ Suite *error_suite(void)
 	tcase_add_test(tests, test_paths);
 	tcase_add_test(tests, test_register);
 	tcase_add_test(tests, test_free_detaches);
+	tcase_add_test(tests, test_log);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -221,6 +221,19 @@ static int do_next(struct bfuse_next *next)
 	return fake.owner.name[0] ? 0 : ENOENT;
 }
 
+/* The entries from fake.log_first on, of which there are two. */
+static int do_log(struct bfuse_log *log)
+{
+	if (fake.log_error)
+		return fake.log_error;
+	if (log->seq < fake.log_first)
+		log->seq = fake.log_first;
+	if (log->seq >= fake.log_first + 2)
+		return ENOENT;
+	memset(log->name, 'n', sizeof(log->name));
+	return 0;
+}
+
 static int answer(int fd, unsigned long request, void *argument)
 {
 	struct bfuse_info *info = argument;
@@ -247,6 +260,8 @@ static int answer(int fd, unsigned long request, void *argument)
 		return do_data(argument);
 	case BFUSE_NEXT:
 		return do_next(argument);
+	case BFUSE_LOG:
+		return do_log(argument);
 	default:
 		return ENOTTY;
 	}

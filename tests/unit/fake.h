@@ -13,7 +13,8 @@
 
 /**
  * struct fake - what it is told, and what it has seen.
- * @open_error, @attach_error: positive errno or 0.
+ * @open_error, @attach_error, @log_error: positive errno or 0.
+ * @log_first: number of the oldest entry of the log.
  * @start: first value of all ring indexes.
  * @refuse: tag whose verdict is refused, with BFUSE_REASON_STATE; 0 for none.
  * @shut: ENTER fails with ESHUTDOWN.
@@ -24,6 +25,8 @@
 struct fake {
 	int open_error;
 	int attach_error;
+	int log_error;
+	uint64_t log_first;
 	uint32_t abi;
 	uint32_t start;
 	uint64_t refuse;

@@ -61,6 +61,7 @@ START_TEST(test_numbers_beyond)
 	ck_assert_ptr_null(bfuse_flag_name(20));
 	ck_assert_ptr_null(bfuse_flag_name(99));
 	ck_assert_ptr_null(bfuse_feature_name(63));
+	ck_assert_str_eq(bfuse_log_event_name(99), "unknown");
 }
 END_TEST
 
@@ -70,6 +71,15 @@ START_TEST(test_flags_by_bit)
 	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_ENCRYPTED)), "encrypted");
 	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_REDELIVERED)), "redelivered");
 	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_PAYLOAD)), "payload");
+}
+END_TEST
+
+START_TEST(test_log_events)
+{
+	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_ATTACHED), "attached");
+	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_ABANDONED), "abandoned");
+	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_DETACHED + 1), "unknown");
+	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_LOG)), "log");
 }
 END_TEST
 
@@ -91,6 +101,7 @@ Suite *names_suite(void)
 	tcase_add_test(tests, test_format_is_bounded);
 	tcase_add_test(tests, test_numbers_beyond);
 	tcase_add_test(tests, test_flags_by_bit);
+	tcase_add_test(tests, test_log_events);
 	tcase_add_loop_test(tests, test_policies, 0, 4);
 	suite_add_tcase(suite, tests);
 	return suite;
