@@ -36,18 +36,14 @@ u64 bf_rank(const struct block_device *bdev, u32 altitude)
 	return (u64)bdev_is_partition((struct block_device *)bdev) << 32 | altitude;
 }
 
-static void attachment_free(struct kref *ref)
+static void attachment_free(struct bf_attachment *att)
 {
-	struct bf_attachment *att = container_of(ref, struct bf_attachment, ref);
-
 	if (att->dev)
 		bf_device_put(att->dev);
 	if (att->bdev)
 		put_device(&att->bdev->bd_device);
 	if (att->filter)
 		bf_filter_put(att->filter);
-	if (att->heir)
-		bf_attachment_put(att->heir);
 	free_percpu(att->stat);
 	kfree(att->attached);
 	kfree(att->detached);
@@ -56,10 +52,20 @@ static void attachment_free(struct kref *ref)
 	module_put(THIS_MODULE);
 }
 
-/* May sleep. */
+static void last_put(struct kref *ref)
+{
+}
+
+/* May sleep. The last reference drops the heir's, too: a loop, for a filter that is stuck may have had any number of heirs. */
 void bf_attachment_put(struct bf_attachment *att)
 {
-	kref_put(&att->ref, attachment_free);
+	struct bf_attachment *heir;
+
+	while (att && kref_put(&att->ref, last_put)) {
+		heir = att->heir;
+		attachment_free(att);
+		att = heir;
+	}
 }
 
 /* Walks over all attachments without keeping bf_lock: drops @att's reference, takes the next one's. */

@@ -89,8 +89,9 @@ struct bf_request {
 	struct bio		*bio;
 	struct bf_attachment	*att;
 	struct bf_queue		*queue;
-	struct block_device	*bdev;	/* this, and the next two: as intercepted */
+	struct block_device	*bdev;	/* this, and the next three: as intercepted */
 	struct bvec_iter	iter;
+	blk_opf_t		opf;
 	bool			remapped;
 	u64			sector;	/* as presented */
 	u32			length;

@@ -20,6 +20,7 @@ struct bf_inject {
 	struct bf_mark		mark;	/* first: bio->bi_private points here */
 	struct bf_queue		*queue;
 	struct bf_device	*dev;
+	struct block_device	*bdev;	/* the bio's may change below: md sends it on in place */
 	struct list_head	node;	/* queue->injected */
 	struct work_struct	work;
 	u64			cookie;
@@ -139,7 +140,7 @@ static void inject_free(struct bf_inject *inj)
 	struct bf_filter *f = inj->queue->filter;
 
 	bio_uninit(&inj->bio);
-	put_device(&inj->bio.bi_bdev->bd_device);
+	put_device(&inj->bdev->bd_device);
 	bf_device_put(inj->dev);
 	kfree(inj);
 	bf_filter_put(f);
@@ -269,6 +270,7 @@ static int start(struct bf_queue *q, const struct bfuse_inject *arg, struct bloc
 	kref_get(&q->filter->ref);
 	inj->queue = q;
 	inj->dev = dev;
+	inj->bdev = bdev;
 	inj->cookie = arg->cookie;
 	inj->dirty = arg->op == BFUSE_OP_READ;
 	inj->mark.origin = origin;

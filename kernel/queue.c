@@ -9,7 +9,7 @@
  *	 +-------data)-----+ |  \               +--> BUSY --> READ --> FREE	(NOTIFY with the data of a read)
  *	                     |   |              +--> (BUSY, DONE) --> HELD --second verdict--> BUSY --> FREE
  *	                     |   +--COMPLETE--> (BUSY) --> FREE
- *	                     +--deadline, also of HELD--> STALE --late verdict--> FREE
+ *	                     +--deadline, also of HELD--> STALE --late verdict--> FREE	(of a DONE that is to be held: FREE)
  *
  * All moves are under queue->lock. BUSY belongs to whoever copies, without the lock; who would take it away meanwhile
  * sets @abandoned and leaves the rest to him. From FREE to the end, but for STALE, the tag counts in its lane, and with that
@@ -139,6 +139,7 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, c
 	rq->att = lane->att;
 	rq->bdev = bio->bi_bdev;
 	rq->iter = bio->bi_iter;
+	rq->opf = bio->bi_opf;
 	rq->remapped = bio_flagged(bio, BIO_REMAPPED);
 	rq->sector = bf_bio_sector(bio, lane->att);
 	rq->length = bio->bi_iter.bi_size;
@@ -334,6 +335,7 @@ static void finish(struct bf_request *rq)
 		post_done(rq);
 	} else {
 		rq->state = BF_TAG_DONE;
+		rq->sent = jiffies;
 		list_add_tail(&rq->node, &q->done);
 	}
 }

@@ -75,7 +75,7 @@ static void end_held(struct bf_attachment *att, struct bio *bio, blk_status_t st
 /*
  * Makes of a completed bio one that was never submitted, for a successor who is to see it. To do a read or write again that
  * nobody was told of is allowed; what else the block layer takes from a bio that ends (inline encryption, integrity) can't
- * be held.
+ * be held. On the way down it clears flags, too: an empty flush, for a device without a cache, would come back as an empty write.
  */
 static void restart(const struct bf_request *rq, struct bio *bio)
 {
@@ -83,6 +83,7 @@ static void restart(const struct bf_request *rq, struct bio *bio)
 	if (rq->remapped)
 		bio_set_flag(bio, BIO_REMAPPED);
 	bio->bi_iter = rq->iter;
+	bio->bi_opf = rq->opf;
 	bio->bi_status = BLK_STS_OK;
 }
 
@@ -254,7 +255,35 @@ unsigned long bf_limit(const struct bf_attachment *att)
 	return msecs_to_jiffies(ms);
 }
 
-/* True: the request in @rq was late and has been settled. The tag stays the filter's, but counts no longer. */
+/* Is it the filter's fault that @rq has not ended? A completion to be held may also wait for room in the ring. */
+static bool is_late(const struct bf_attachment *att, const struct bf_request *rq)
+{
+	bool owed = rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD || (rq->state == BF_TAG_DONE && rq->hold);
+
+	return owed && rq->att == att && time_after(jiffies, rq->sent + bf_limit(att));
+}
+
+/*
+ * Under the lock, @rq is late: its bio leaves it. The tag stays the filter's, if that knows of it. It counts in its lane until
+ * the caller has settled the bio.
+ */
+static struct bio *take_late(struct bf_request *rq, struct bf_lane *lane)
+{
+	struct bio *bio = bf_tag_take_bio(rq);
+
+	if (rq->state == BF_TAG_DONE) {
+		bf_lane_get(lane, rq->queue);
+		list_del(&rq->node);
+		bf_tag_free(rq);
+		return bio;
+	}
+	rq->state = BF_TAG_STALE;
+	rq->queue->nr_stale++;
+	lane->nr_sent--;
+	return bio;
+}
+
+/* True: the request in @rq was late and has been settled. */
 static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 {
 	struct bf_queue *q = rq->queue;
@@ -266,17 +295,13 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 	bool held;
 
 	spin_lock_irq(&q->lock);
-	if ((rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD) && rq->att == att &&
-	    time_after(jiffies, rq->sent + bf_limit(att))) {
+	if (is_late(att, rq)) {
 		origin = rq->mark.origin;
 		held = rq->completed;
 		status = rq->status;
 		staged = rq->staged;
 		rq->staged = NULL;
-		bio = bf_tag_take_bio(rq);
-		rq->state = BF_TAG_STALE;
-		q->nr_stale++;
-		lane->nr_sent--;
+		bio = take_late(rq, lane);
 	}
 	spin_unlock_irq(&q->lock);
 	if (!bio)

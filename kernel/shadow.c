@@ -146,6 +146,9 @@ static bool send_parts(struct bf_request *rq, struct bf_batch *batch, bool wait)
 			return false;
 		atomic_inc(&rq->parts);
 		bf_send_below(rq->att->dev, rq->att->rank, bio, &rq->mark.origin, batch);
+		/* Who is going to wait for the next part's memory must not keep this one's. */
+		if (wait)
+			bf_batch_kick(batch);
 	}
 	bf_unstage(rq);
 	put_part(rq);

@@ -69,12 +69,18 @@ static enum bfuse_reason check_modify(const struct bf_request *rq, const struct 
 	return rq->length <= rq->queue->filter->slot_size ? BFUSE_REASON_NONE : BFUSE_REASON_LENGTH;
 }
 
+/* What was done at the write pointer of a zone can't be done again for a successor; an append can't in any case. */
+static bool may_hold(const struct bf_request *rq)
+{
+	return rq->op != BFUSE_OP_ZONE_APPEND && !(bf_op_sends_data(rq->op) && bdev_is_zoned(rq->bio->bi_bdev));
+}
+
 /* With MODIFY, HOLD or both. */
 static enum bfuse_reason check_change(const struct bf_request *rq, const struct bfuse_verdict *v)
 {
 	if (bio_has_crypt_ctx(rq->bio) || (rq->bio->bi_opf & REQ_INTEGRITY))
 		return BFUSE_REASON_CONTEXT;
-	if ((v->flags & BFUSE_VERDICT_HOLD) && rq->op == BFUSE_OP_ZONE_APPEND)
+	if ((v->flags & BFUSE_VERDICT_HOLD) && !may_hold(rq))
 		return BFUSE_REASON_OP;
 	if (!(v->flags & BFUSE_VERDICT_MODIFY))
 		return BFUSE_REASON_NONE;

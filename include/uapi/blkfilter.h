@@ -200,7 +200,7 @@ enum bfuse_verb {
  *		completes a successful read with other data; COMPLETE ends it with that status, a read with data as said at
  *		BFUSE_COMPLETE. Other flags have no meaning there. BFUSE_DATA fetches the data of a held read, and stores for
  *		it. If the filter dies, policy PASS completes it as it did, ERROR fails it, and for HOLD the successor gets the
- *		request anew, as if it had not been done yet. ZONE_APPEND can't be held.
+ *		request anew, as if it had not been done yet. ZONE_APPEND can't be held, nor can a WRITE to a zoned device.
  *
  * Neither MODIFY nor HOLD works on what has an inline encryption context or integrity metadata: BFUSE_REASON_CONTEXT.
  */
