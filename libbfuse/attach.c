@@ -72,9 +72,13 @@ void bfuse__tell_attached(struct bfuse *bfuse, uint32_t attachment)
 {
 	struct bfuse_next next = { .attachment = attachment - 1 };
 
-	if (!bfuse->filter || !bfuse->filter->attached)
+	if (!bfuse->child && (!bfuse->filter || !bfuse->filter->attached))
 		return;
-	if (bfuse_next_attachment(bfuse, &next) == 1 && next.attachment == attachment)
+	if (bfuse_next_attachment(bfuse, &next) != 1 || next.attachment != attachment)
+		return;
+	if (bfuse->child)
+		bfuse__tell(bfuse, &(struct message){ .kind = MESSAGE_ATTACHED, .next = next });
+	else
 		bfuse->filter->attached(&next, bfuse->user);
 }
 
@@ -217,11 +221,11 @@ int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct
 /* O_NONBLOCK: a drive without a medium must not make us wait. Never for writing: nothing may react to our close. */
 static int open_device(struct bfuse *bfuse, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd = bfuse->confined ? -1 : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0) {
-		int err = -errno;
+		int err = bfuse->confined ? -EPERM : -errno;
 		bool denied = err == -EACCES || err == -EPERM;
 
 		return bfuse__fail(bfuse, err, denied ? BFUSE_EXIT_PERMISSION : BFUSE_EXIT_NO_DEVICE, "%s: %s; %s",

@@ -365,7 +365,8 @@ struct bfuse_option {
  * @options: the filter's own options for bfuse_main().
  * @option: one of @options was given; value is NULL if it wants none. Returns NULL, or what is wrong with the value.
  * @configure: all options are known; may change @reg, which was derived from this table and the command line, for
- *	instance narrow @reg->defaults.ops. Returns NULL, or what is wrong.
+ *	instance narrow @reg->defaults.ops. Returns NULL, or what is wrong. With --confine the last that may open files.
+ * @confinement: for --confine; NULL: as struct bfuse_confinement says.
  */
 struct bfuse_filter {
 	size_t size;
@@ -405,6 +406,22 @@ struct bfuse_filter {
 	const struct bfuse_option *options;
 	const char *(*option)(const char *name, const char *value, void *user);
 	const char *(*configure)(struct bfuse_register *reg, void *user);
+	const struct bfuse_confinement *confinement;
+};
+
+/**
+ * struct bfuse_confinement - what is left to a process that only serves.
+ * @size: sizeof(struct bfuse_confinement).
+ * @uid, @gid: who it is to be; 0: 65534, which is nobody.
+ * @syscalls, @nr_syscalls: further system calls, by number (SYS_sendto). io_uring_enter() opens a way around all of this, unless
+ *	the ring has its own restrictions: see io_uring_register(2), IORING_REGISTER_RESTRICTIONS.
+ */
+struct bfuse_confinement {
+	size_t size;
+	uid_t uid;
+	gid_t gid;
+	const long *syscalls;
+	size_t nr_syscalls;
 };
 
 /**
@@ -450,6 +467,41 @@ int bfuse_run(struct bfuse *bfuse);
  * Any thread, any callback; async-signal-safe. Before bfuse_start() it makes the threads end at once.
  */
 void bfuse_stop(struct bfuse *bfuse);
+
+/**
+ * bfuse_confine - give up all privileges but that of serving. For good.
+ * @how: NULL for the defaults.
+ *
+ * The process becomes another user without groups and capabilities, can't be dumped or traced by others of that user, opens
+ * no further file, and is killed (SIGSYS) by any system call beyond these: what serves (bfuse_queue_*(), bfuse_io_*(),
+ * bfuse_inject()), what the C library needs for memory, threads, locks, time and signals, and reading, writing and polling
+ * files that are open already. So open before what you need, and nothing that you don't. Functions of this library that
+ * control return -EPERM.
+ *
+ * Call it after bfuse_register() and bfuse_harden(), before any thread is started: -EBUSY. Whoever is to attach and detach
+ * then must be another process that has the same open file: see bfuse_run_confined(). Needs CAP_SETUID and CAP_SETGID.
+ * Returns 0 or a negative errno, with which the process may be confined in part: it should end. -EOPNOTSUPP: the library
+ * doesn't know the system calls of this machine.
+ */
+int bfuse_confine(struct bfuse *bfuse, const struct bfuse_confinement *how);
+
+/**
+ * bfuse_start_confined - as bfuse_start(), but a child process serves, which is confined; all callbacks run there.
+ * @how: see bfuse_confine(); may be NULL.
+ *
+ * The calling process, the guardian, keeps its privileges and touches no request. It may have threads. Callbacks don't share
+ * its memory; attached() is called by a thread of its own. All functions of attachments, bfuse_wait(), bfuse_stop() and
+ * bfuse_free() work as usual in the guardian, bfuse_stop() in the child, too. If the guardian dies so does the child; if the
+ * child does, the policies decide, and bfuse_wait() returns -ECHILD. The child ends by _exit(2), after fflush(3).
+ *
+ * bfuse_main() has this as --confine; there the child returns from bfuse_main(), and the guardian never does.
+ */
+int bfuse_start_confined(struct bfuse *bfuse, const struct bfuse_confinement *how);
+
+/**
+ * bfuse_run_confined - bfuse_start_confined() and bfuse_wait() in one, after bfuse_attach().
+ */
+int bfuse_run_confined(struct bfuse *bfuse, const struct bfuse_confinement *how);
 
 /**
  * bfuse_reply - answer a request whose callback returned BFUSE_REPLY_LATER.

@@ -19,6 +19,8 @@ struct bfuse *bfuse_new(void)
 	if (!bfuse)
 		return NULL;
 	bfuse->fd = -1;
+	bfuse->control = -1;
+	bfuse->wake = -1;
 	pthread_mutex_init(&bfuse->lock, NULL);
 	return bfuse;
 }
@@ -187,6 +189,10 @@ void bfuse_free(struct bfuse *bfuse)
 		bfuse__queue_unmap(&bfuse->queues[--bfuse->nr_queues]);
 	if (bfuse->fd >= 0)
 		close(bfuse->fd);
+	if (bfuse->control >= 0)
+		close(bfuse->control);
+	if (bfuse->wake >= 0)
+		close(bfuse->wake);
 	pthread_mutex_destroy(&bfuse->lock);
 	free(bfuse->attachments);
 	free(bfuse->queues);

@@ -48,6 +48,7 @@ static void keep_oom_killer_away(struct bfuse *bfuse)
 
 void bfuse_harden(struct bfuse *bfuse)
 {
+	bfuse->hardened = true;
 	lock_memory(bfuse);
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		warn(bfuse, "can't set PR_SET_IO_FLUSHER", errno, "low memory may make this filter wait for itself");

@@ -73,9 +73,32 @@ struct bfuse_queue {
  * @left: bfuse_stop() has been heeded: everything is being detached.
  * @injects: under way; the threads serve until there are none.
  * @finished: nothing is attached any more, or an error came: the threads return.
+ * @confined: only calls of the module that serve are made, for the others would end the process.
+ *
+ * Of a filter in two processes, see guard.c:
+ * @control: its end of the pair of sockets.
+ * @ward: this is the process that serves.
+ * @child: this is the guardian, and that the ward.
+ * @child_ready: it serves.
+ * @child_failed: a negative errno; it can't.
+ * @child_status: how it exited, -1 if it was killed.
+ * @finish_told: it was told that nothing is attached any more.
+ * @wake: an eventfd for bfuse_stop().
  */
 struct bfuse {
 	int fd;
+	bool hardened;
+	bool confined;
+
+	int control;
+	bool ward;
+	pid_t child;
+	bool child_ready;
+	int child_failed;
+	int child_status;
+	bool finish_told;
+	int wake;
+
 	struct bfuse_register reg;
 	struct bfuse_queue *queues;
 	unsigned int nr_queues;
@@ -112,7 +135,36 @@ struct bfuse__command {
 	bool replace;
 	bool verbose;
 	bool help;
+	bool confine;
+	uid_t uid;
+	gid_t gid;
 	struct bfuse_register reg;
+};
+
+/**
+ * struct message - what guardian and ward tell each other, see guard.c.
+ */
+enum message_kind {
+	MESSAGE_READY,
+	MESSAGE_ATTACHED,
+	MESSAGE_DETACHED,
+	MESSAGE_STOP,
+	MESSAGE_FAILED,
+	MESSAGE_FINISH,
+};
+
+struct message {
+	enum message_kind kind;
+	uint32_t attachment;
+	union {
+		struct bfuse_register reg;
+		struct bfuse_next next;
+		struct {
+			int err;
+			enum bfuse_exit status;
+			char text[BFUSE_ERROR_MAX];
+		} failure;
+	};
 };
 
 /* error.c: sets bfuse_error() and bfuse_exit_status(), and returns err */
@@ -145,6 +197,26 @@ unsigned int bfuse__inject_done(struct bfuse *bfuse, const struct bfuse_request 
 /* options.c: 0, or enum bfuse_exit after a line on stderr */
 int bfuse__parse(struct bfuse__command *command, int argc, char **argv, const struct bfuse_filter *filter, void *user);
 void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filter *filter);
+
+/* run.c */
+void bfuse__finish(struct bfuse *bfuse);
+
+/* seccomp.c */
+bool bfuse__serves(unsigned long request);
+int bfuse__seccomp(const long *more, size_t count);
+
+/* guard.c */
+pid_t bfuse__split(struct bfuse *bfuse);
+int bfuse__guard_begin(struct bfuse *bfuse);
+int bfuse__guard(struct bfuse *bfuse);
+void bfuse__guard_wake(struct bfuse *bfuse);
+void bfuse__tell(struct bfuse *bfuse, const struct message *message);
+
+/* ward.c */
+int bfuse__ward_begin(struct bfuse *bfuse, const struct bfuse_confinement *how);
+int bfuse__ward_serve(struct bfuse *bfuse, const struct bfuse_confinement *how);
+int bfuse__ward_fail(struct bfuse *bfuse, int err);
+void bfuse__ward_tell(struct bfuse *bfuse, enum message_kind kind, uint32_t attachment);
 
 /* ready.c */
 void bfuse__ready(struct bfuse *bfuse, int fd);

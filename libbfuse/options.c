@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ enum {
 	OPT_HOLD,
 	OPT_ATTACHABLE,
 	OPT_REPLACE,
+	OPT_CONFINE,
 	OPT_READY_FD,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -44,6 +46,7 @@ static const struct common_option common[] = {
 	{ { "hold", "MS", "how long a hold lasts" }, OPT_HOLD },
 	{ { "attachable", NULL, "let \"bfuse attach\" put it on further devices" }, OPT_ATTACHABLE },
 	{ { "replace", NULL, "take over from a running filter of the same name and altitude, without a gap" }, OPT_REPLACE },
+	{ { "confine", "[=USER]", "serve in a process without privileges, of this user (nobody)" }, OPT_CONFINE },
 	{ { "ready-fd", "FD", "write a newline there when all devices are filtered" }, OPT_READY_FD },
 	{ { "verbose", NULL, "say more" }, OPT_VERBOSE },
 	{ { "help", NULL, "this" }, OPT_HELP },
@@ -118,6 +121,19 @@ static int add_device(struct bfuse__command *command, const char *path)
 	return 0;
 }
 
+/* A process of root's could do much with nothing but its files. */
+static int parse_confine(struct bfuse__command *command, const char *user)
+{
+	const struct passwd *entry = user ? getpwnam(user) : NULL;
+
+	if (user && (!entry || !entry->pw_uid))
+		return complain(command, "confine", user, "a user other than root is wanted");
+	command->confine = true;
+	command->uid = entry ? entry->pw_uid : 0;
+	command->gid = entry ? entry->pw_gid : 0;
+	return 0;
+}
+
 static int parse_common(struct bfuse__command *command, int id, const char *value)
 {
 	struct bfuse_register *reg = &command->reg;
@@ -150,6 +166,8 @@ static int parse_common(struct bfuse__command *command, int id, const char *valu
 	case OPT_REPLACE:
 		command->replace = true;
 		return 0;
+	case OPT_CONFINE:
+		return parse_confine(command, value);
 	case OPT_READY_FD:
 		status = parse_number(command, "ready-fd", value, 0, 65535, &fd);
 		command->ready_fd = status ? -1 : (int)fd;
@@ -184,7 +202,7 @@ static size_t count_own(const struct bfuse_filter *filter)
 static void to_long_option(struct option *option, const struct bfuse_option *shown, int id)
 {
 	option->name = shown->name;
-	option->has_arg = shown->argument ? required_argument : no_argument;
+	option->has_arg = !shown->argument ? no_argument : *shown->argument == '[' ? optional_argument : required_argument;
 	option->val = id;
 }
 
@@ -205,9 +223,10 @@ static struct option *long_options(const struct bfuse_filter *filter)
 
 static void show(const struct bfuse_option *option)
 {
+	const char *argument = option->argument ? option->argument : "";
 	char left[40];
 
-	snprintf(left, sizeof(left), "--%s %s", option->name, option->argument ? option->argument : "");
+	snprintf(left, sizeof(left), "--%s%s%s", option->name, *argument == '[' ? "" : " ", argument);
 	printf("  %-26s  %s\n", left, option->help);
 }
 

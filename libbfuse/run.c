@@ -15,7 +15,7 @@
 
 #define BATCH 64
 
-static void finish(struct bfuse *bfuse)
+void bfuse__finish(struct bfuse *bfuse)
 {
 	unsigned int i;
 
@@ -29,7 +29,7 @@ static void finish_with(struct bfuse *bfuse, int err)
 	int none = 0;
 
 	atomic_compare_exchange_strong(&bfuse->failure, &none, err);
-	finish(bfuse);
+	bfuse__finish(bfuse);
 }
 
 static void take_reply(struct io *io, int reply)
@@ -84,15 +84,19 @@ static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *eve
 
 	if (bfuse->filter->detached)
 		bfuse->filter->detached(event->attachment, event->status, bfuse->user);
-	if (!left && (bfuse->left || !(bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE)))
-		finish(bfuse);
+	if (bfuse->ward)
+		bfuse__ward_tell(bfuse, MESSAGE_DETACHED, event->attachment);
+	else if (!left && (bfuse->left || !(bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE)))
+		bfuse__finish(bfuse);
 }
 
 static void handle_attached(struct bfuse *bfuse, const struct bfuse_request *event)
 {
 	struct bfuse_detach detach = { .size = sizeof(detach), .attachment = event->attachment };
 
-	if (bfuse__remember(bfuse, event->attachment) < 0)
+	if (bfuse->ward)
+		bfuse__ward_tell(bfuse, MESSAGE_ATTACHED, event->attachment);
+	else if (bfuse__remember(bfuse, event->attachment) < 0)
 		bfuse__log(bfuse, LOG_ERR, "%s: no memory to remember attachment %u", bfuse->reg.name,
 			   event->attachment);
 	else if (bfuse->left)
@@ -115,7 +119,7 @@ static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
 		break;
 	case BFUSE_INJECTED:
 		if (!bfuse__inject_done(queue->bfuse, entry) && atomic_load(&queue->bfuse->finished))
-			finish(queue->bfuse);
+			bfuse__finish(queue->bfuse);
 		break;
 	case BFUSE_EVENT:
 		if (entry->op == BFUSE_EVENT_ATTACHED)
@@ -138,7 +142,7 @@ static void leave(struct bfuse *bfuse)
 	if (left)
 		bfuse__detach_all(bfuse);
 	else
-		finish(bfuse);
+		bfuse__finish(bfuse);
 }
 
 /* Whoever makes it so wakes all queues. */
@@ -214,7 +218,7 @@ int bfuse_start(struct bfuse *bfuse)
 	err = bfuse->threads ? start_threads(bfuse) : -ENOMEM;
 	if (!err)
 		return 0;
-	finish(bfuse);
+	bfuse__finish(bfuse);
 	join_threads(bfuse);
 	return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't start %u threads: %s", bfuse->reg.name,
 			   bfuse->nr_queues, strerror(-err));
@@ -232,7 +236,9 @@ static bool has_work(struct bfuse *bfuse)
 
 int bfuse_wait(struct bfuse *bfuse)
 {
-	if (!has_work(bfuse))
+	if (bfuse->child)
+		return bfuse__guard(bfuse);
+	if (!bfuse->ward && !has_work(bfuse))
 		bfuse_stop(bfuse);
 	join_threads(bfuse);
 	return atomic_load(&bfuse->failure);
@@ -247,7 +253,13 @@ int bfuse_run(struct bfuse *bfuse)
 
 void bfuse_stop(struct bfuse *bfuse)
 {
+	if (bfuse->ward) {
+		bfuse__ward_tell(bfuse, MESSAGE_STOP, 0);
+		return;
+	}
 	atomic_store(&bfuse->stop, true);
-	if (bfuse->nr_queues)
+	if (bfuse->child)
+		bfuse__guard_wake(bfuse);
+	else if (bfuse->nr_queues)
 		bfuse_queue_wake(&bfuse->queues[0]);
 }

@@ -62,6 +62,7 @@ struct bfuse_queue_head *fake_head(unsigned int queue);
 extern char log_lines[8192];
 struct bfuse *new_handle(void);
 
+Suite *confine_suite(void);
 Suite *names_suite(void);
 Suite *options_suite(void);
 Suite *error_suite(void);

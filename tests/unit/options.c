@@ -84,6 +84,13 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(command.reg.altitude, 500);
 	ck_assert_int_eq(command.ready_fd, -1);
 	free(command.devices);
+	ck_assert(!command.confine);
+	ck_assert_int_eq(parse(&command, "--device /dev/a --confine"), 0);
+	ck_assert(command.confine);
+	free(command.devices);
+	ck_assert_int_eq(parse(&command, "--device /dev/a --confine=daemon"), 0);
+	ck_assert(command.confine && command.uid && command.gid);
+	free(command.devices);
 	ck_assert_int_eq(parse(&command, "--help"), 0);
 	ck_assert(command.help);
 }
@@ -111,6 +118,8 @@ START_TEST(test_mistakes)
 		{ "--policy default", "test: --policy default: pass, error or hold is wanted\n" },
 		{ "--fallback hold", "test: --fallback hold: pass or error is wanted\n" },
 		{ "--device x --hold 5", "test: --hold and --fallback make sense only with --policy hold\n" },
+		{ "--confine=root", "test: --confine root: a user other than root is wanted\n" },
+		{ "--confine=no.such.user", "test: --confine no.such.user: a user other than root is wanted\n" },
 		{ "--value bad", "test: --value bad: something good is wanted\n" },
 	};
 	struct bfuse__command command;
@@ -128,7 +137,7 @@ Suite *options_suite(void)
 
 	tcase_add_test(tests, test_all);
 	tcase_add_test(tests, test_defaults);
-	tcase_add_loop_test(tests, test_mistakes, 0, 17);
+	tcase_add_loop_test(tests, test_mistakes, 0, 19);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -11,6 +11,7 @@ int main(void)
 	SRunner *runner = srunner_create(names_suite());
 	int failed;
 
+	srunner_add_suite(runner, confine_suite());
 	srunner_add_suite(runner, options_suite());
 	srunner_add_suite(runner, error_suite());
 	srunner_add_suite(runner, queue_suite());
