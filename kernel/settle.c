@@ -22,7 +22,7 @@ static u32 final_policy(const struct bf_attachment *att)
 
 static void follow_policy(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
 {
-	if (final_policy(att) == BFUSE_POLICY_PASS) {
+	if (final_policy(att) == BFUSE_POLICY_PASS && !att->torn) {
 		bf_count(att, passed_by_policy);
 		bf_bypass(att, bio, origin);
 	} else {
@@ -63,7 +63,7 @@ static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio
 /* A completion that was held, and is no longer. */
 static void end_held(struct bf_attachment *att, struct bio *bio, blk_status_t status)
 {
-	if (final_policy(att) == BFUSE_POLICY_PASS) {
+	if (final_policy(att) == BFUSE_POLICY_PASS && !att->torn) {
 		bf_count(att, passed_by_policy);
 		bf_fail(bio, status);
 	} else {
@@ -193,7 +193,7 @@ static void settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 	struct bio *bio;
 
 	while ((bio = pop_waiting(lane, q, &origin))) {
-		if (att->state == BFUSE_STATE_LEAVING && !q->filter->dead)
+		if (att->state == BFUSE_STATE_LEAVING && !q->filter->dead && !att->torn)
 			bf_bypass(att, bio, &origin);
 		else
 			follow_policy(att, bio, &origin);
@@ -254,8 +254,11 @@ unsigned long bf_limit(const struct bf_attachment *att)
 	return msecs_to_jiffies(ms);
 }
 
-/* True: the request in @rq was late and has been settled. The tag stays the filter's, but counts no longer. */
-static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
+/*
+ * True: the request in @rq was late, or its time is over @now, and has been settled. The tag stays the filter's, but counts no
+ * longer.
+ */
+static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool now)
 {
 	struct bf_queue *q = rq->queue;
 	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
@@ -267,7 +270,7 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 
 	spin_lock_irq(&q->lock);
 	if ((rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD) && rq->att == att &&
-	    time_after(jiffies, rq->sent + bf_limit(att))) {
+	    (now || time_after(jiffies, rq->sent + bf_limit(att)))) {
 		origin = rq->mark.origin;
 		held = rq->completed;
 		status = rq->status;
@@ -389,12 +392,45 @@ static void expire_tags(struct bf_attachment *att)
 
 	for (i = 0; i < f->nr_queues; i++)
 		for (tag = 0; tag < f->depth; tag++)
-			late += expire_tag(att, &f->queues[i].requests[tag]);
+			late += expire_tag(att, &f->queues[i].requests[tag], false);
 	if (!late)
 		return;
 	bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
 	if (!is_waiting(f))
 		stall(att);
+}
+
+static bool has_busy(struct bf_attachment *att, struct bf_queue *q)
+{
+	bool busy = false;
+	u32 tag;
+
+	spin_lock_irq(&q->lock);
+	for (tag = 0; !busy && tag < q->filter->depth; tag++)
+		busy = q->requests[tag].att == att && q->requests[tag].state == BF_TAG_BUSY;
+	spin_unlock_irq(&q->lock);
+	return busy;
+}
+
+/*
+ * @att, which is leaving, has no time left: what waits, or is with the filter, is settled, by the policy or (torn) with an
+ * error. False: something was just being copied; try again.
+ */
+bool bf_settle_now(struct bf_attachment *att)
+{
+	struct bf_filter *f = att->filter;
+	u32 i, tag, late = 0;
+	bool all = true;
+
+	for (i = 0; i < f->nr_queues; i++) {
+		for (tag = 0; tag < f->depth; tag++)
+			late += expire_tag(att, &f->queues[i].requests[tag], true);
+		settle_waiting(att, &f->queues[i]);
+		all &= !has_busy(att, &f->queues[i]);
+	}
+	if (late)
+		bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
+	return all;
 }
 
 static void watch_attachment(struct bf_attachment *att)

@@ -20,6 +20,7 @@ struct bfuse *bfuse_new(void)
 		return NULL;
 	bfuse->fd = -1;
 	pthread_mutex_init(&bfuse->lock, NULL);
+	pthread_cond_init(&bfuse->changed, NULL);
 	return bfuse;
 }
 
@@ -187,7 +188,9 @@ void bfuse_free(struct bfuse *bfuse)
 		bfuse__queue_unmap(&bfuse->queues[--bfuse->nr_queues]);
 	if (bfuse->fd >= 0)
 		close(bfuse->fd);
+	pthread_cond_destroy(&bfuse->changed);
 	pthread_mutex_destroy(&bfuse->lock);
+	free(bfuse->rules);
 	free(bfuse->attachments);
 	free(bfuse->queues);
 	free(bfuse);
