@@ -63,6 +63,7 @@ done
 
 # SCSI refuses all I/O from the moment that it was told to delete a disk.
 for n in 0 1 2; do
+	disk=DISK$n
 	status=0
 	((n < 2)) || status=-19
 	pull_out "$n" "$status"
