@@ -277,6 +277,7 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 	get_device(&bdev->bd_device);
 	att->bdev = bdev;
 	att->is_part = bdev_is_partition(bdev);
+	att->sectors = bdev_nr_sectors(bdev);
 	att->rank = bf_rank(bdev, f->altitude);
 	att->interest = *interest;
 	att->match = bf_match_of(interest->ops & f->known_ops);
@@ -307,11 +308,29 @@ static bool may_succeed(const struct bf_attachment *heir, const struct bf_attach
 	return other->state == BFUSE_STATE_ORPHAN || (replace && other->filter != heir->filter);
 }
 
+/* What is attached to, and how to see that it is gone: by the inode of an open file, or by the flag of an existing device's offer. */
+struct seat {
+	struct block_device	*bdev;	/* the caller keeps it */
+	struct inode		*inode;
+	const bool		*gone;
+};
+
+/*
+ * Under bf_lock. A device that leaves is unhashed, or the flag set, before device.c is told under this lock, so either we see it
+ * or it sees us. Who comes when the filters of a disk are already being called for its removal would not be called any more.
+ */
+static bool is_gone(const struct seat *seat)
+{
+	if (seat->inode ? inode_unhashed(seat->inode) : seat->gone && *seat->gone)
+		return true;
+	return bf_disk_is_leaving(seat->bdev->bd_disk);
+}
+
 /*
  * Publishes @att, whose device the caller prepared but somebody else may have published meanwhile. *@dead, with a
  * reference, is the one whose place it takes. -EAGAIN: try again with the published device.
  */
-static int publish(struct bf_attachment *att, struct inode *inode, bool replace, struct bf_attachment **dead)
+static int publish(struct bf_attachment *att, const struct seat *seat, bool replace, struct bf_attachment **dead)
 {
 	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
 	struct bf_attachment *other = NULL;
@@ -319,8 +338,7 @@ static int publish(struct bf_attachment *att, struct inode *inode, bool replace,
 	lockdep_assert_held(&bf_mutex);
 	if (att->filter->dead)
 		return -ESHUTDOWN;
-	/* A device that leaves is unhashed before device.c is told, so either we see it or it sees us. */
-	if (inode_unhashed(inode))
+	if (is_gone(seat))
 		return -ENXIO;
 	if (dev && dev != att->dev)
 		return -EAGAIN;
@@ -356,7 +374,7 @@ static int publish(struct bf_attachment *att, struct inode *inode, bool replace,
 	return 0;
 }
 
-static int publish_retry(struct bf_attachment *att, struct inode *inode, bool replace, struct bf_attachment **dead)
+static int publish_retry(struct bf_attachment *att, const struct seat *seat, bool replace, struct bf_attachment **dead)
 {
 	unsigned int noio;
 	int err;
@@ -366,7 +384,7 @@ static int publish_retry(struct bf_attachment *att, struct inode *inode, bool re
 		if (!att->dev)
 			return -ENOMEM;
 		noio = bf_lock();
-		err = publish(att, inode, replace, dead);
+		err = publish(att, seat, replace, dead);
 		bf_unlock(noio);
 		if (err == -EAGAIN) {
 			bf_device_put(att->dev);
@@ -402,21 +420,17 @@ static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 	return adopted;
 }
 
-static long attach(struct bf_filter *f, struct file *file, struct bfuse_attach *arg, bool foreign)
+static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_attach *arg, bool foreign)
 {
-	struct inode *inode = file->f_mapping->host;
-	struct block_device *bdev = I_BDEV(inode);
 	struct bf_attachment *att, *dead;
 	int err;
 
-	if (bf_disk_bypasses_bios(bdev->bd_disk))
+	if (bf_disk_bypasses_bios(seat->bdev->bd_disk))
 		return -EOPNOTSUPP;
-	err = bf_device_watch(bdev);
-	if (!err)
-		err = bf_hook_get();
+	err = bf_hook_get();
 	if (err)
 		return err;
-	att = attachment_alloc(f, bdev, &arg->interest);
+	att = attachment_alloc(f, seat->bdev, &arg->interest);
 	if (!att) {
 		bf_hook_put();
 		return -ENOMEM;
@@ -424,7 +438,7 @@ static long attach(struct bf_filter *f, struct file *file, struct bfuse_attach *
 	kref_get(&att->ref);
 	err = bf_server_suspend(f);
 	if (!err)
-		err = publish_retry(att, inode, arg->flags & BFUSE_ATTACH_REPLACE, &dead);
+		err = publish_retry(att, seat, arg->flags & BFUSE_ATTACH_REPLACE, &dead);
 	bf_server_resume(f);
 	if (err) {
 		bf_attachment_put(att);
@@ -439,6 +453,25 @@ static long attach(struct bf_filter *f, struct file *file, struct bfuse_attach *
 		bf_queue_post_event(f, xchg(&att->attached, NULL));
 	bf_attachment_put(att);
 	return 0;
+}
+
+/*
+ * In the thread of a filter that accepts, while whoever offers waits. Here BFUSE_ATTACH_REPLACE is only for where there is
+ * somebody.
+ */
+long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer)
+{
+	struct seat seat = { .bdev = call->bdev, .gone = call->gone };
+	struct bfuse_attach arg = { .flags = answer->flags & BFUSE_ATTACH_REPLACE, .interest = answer->interest };
+	long err = attach(call->filter, &seat, &arg, false);
+
+	if (err == -ESRCH) {
+		arg.flags = 0;
+		err = attach(call->filter, &seat, &arg, false);
+	}
+	answer->attachment = arg.attachment;
+	answer->policy = arg.policy;
+	return err;
 }
 
 static int choose_interest(const struct bf_filter *f, struct bfuse_attach *arg)
@@ -461,10 +494,14 @@ static long attach_fd(struct bf_filter *f, struct bfuse_attach *arg, bool foreig
 	file = fget(arg->fd);
 	if (!file)
 		return -EBADF;
-	if (S_ISBLK(file_inode(file)->i_mode))
-		err = attach(f, file, arg, foreign);
-	else
+	if (S_ISBLK(file_inode(file)->i_mode)) {
+		struct inode *inode = file->f_mapping->host;
+		struct seat seat = { .bdev = I_BDEV(inode), .inode = inode };
+
+		err = attach(f, &seat, arg, foreign);
+	} else {
 		err = -ENOTBLK;
+	}
 	fput(file);
 	return err;
 }

@@ -10,6 +10,7 @@
  *			left the chain, a grace period has passed, and each lane counts zero requests (attachment.c).
  *	 bf_lane	part of the attachment: its requests in one queue of its filter.
  *	bf_inject	a request that the filter starts itself. Ends when its completion is in the ring (inject.c).
+ *	bf_upcall	a call to a filter, on the stack of whoever waits for the answer (upcall.c).
  *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
  *
  * An intercepted bio is not cloned. Its completion is hooked (bi_end_io, bi_private), the same bio goes on, and what it
@@ -53,7 +54,7 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_INJECT | BFUSE_F_REPLACE | BFUSE_F_LOG)
+			 BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_REPLACE | BFUSE_F_LOG)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD)
 
 /* Who submitted a bio, and when; pids in the initial namespace. */
@@ -129,8 +130,26 @@ struct bf_lane {
 struct bf_event {
 	struct list_head	node;
 	u8			op;		/* enum bfuse_event */
+	bool			embedded;	/* in a bf_upcall, which retracts it; else freed when it is in the ring */
 	u32			attachment;
 	s32			status;
+	u64			tag;
+};
+
+enum bf_call_state { BF_CALL_OPEN, BF_CALL_TAKEN, BF_CALL_OVER };
+
+struct bf_upcall {
+	struct list_head	node;		/* filter->upcalls; under bf_lock */
+	struct bf_filter	*filter;	/* this and the next two: the caller keeps them */
+	struct block_device	*bdev;
+	struct bf_attachment	*att;		/* NULL: an offer */
+	const bool		*gone;		/* of an existing device: set under bf_lock when it is removed */
+	enum bf_call_state	state;		/* this and the next two under bf_lock */
+	int			result;		/* see bf_upcall() */
+	int			error;		/* of an acceptance */
+	unsigned long		end;		/* jiffies */
+	struct completion	done;
+	struct bf_event		event;
 };
 
 struct bf_queue {
@@ -181,6 +200,14 @@ struct bf_filter {
 	u32			entries;
 	u32			known_ops;
 	u32			unknown;	/* policy */
+	u64			features;
+	struct list_head	upcalls;	/* this and the next four under bf_lock */
+	struct list_head	rules;
+	u32			nr_rules;
+	u64			offered;
+	u64			unanswered;
+	u32			call_ms;
+	struct work_struct	match_work;	/* offers what is there already */
 	struct bfuse_interest	defaults;
 	bool			dead;		/* set once, under bf_lock */
 	bool			stalled;	/* some attachment may be BFUSE_STATE_STALLED */
@@ -254,6 +281,9 @@ struct bf_attachment {
 	u32			state;		/* enum bfuse_state; written under bf_lock, except LIVE <-> STALLED */
 	s32			reason;		/* why it is leaving */
 	bool			in_chain;
+	bool			departing;	/* its device is being removed, and it has been called for that */
+	bool			torn;		/* its device is gone: what waits fails */
+	u64			sectors;	/* the device's last known size, for injects when its driver has set that to 0 */
 	bool			adopting;	/* bios wait until a predecessor's are in front of them */
 	bool			unhooked;	/* grace period after leaving the chain has passed */
 	unsigned long		reaped;		/* bit 0 */
@@ -329,8 +359,6 @@ struct bf_device *bf_device_alloc(struct gendisk *disk);
 void bf_device_publish(struct bf_device *dev);
 void bf_device_put(struct bf_device *dev);
 void bf_device_submit(struct bf_device *dev, struct bio *bio);
-int bf_device_watch(struct block_device *bdev);
-void bf_device_unwatch(void);
 void bf_chain_insert(struct bf_attachment *att);
 void bf_chain_remove(struct bf_attachment *att);
 struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid);
@@ -342,6 +370,7 @@ extern struct list_head bf_attachments;
 extern u32 bf_nr_attachments;
 u64 bf_rank(const struct block_device *bdev, u32 altitude);
 long bf_attach(struct bf_filter *own, struct bfuse_attach *arg);
+long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer);
 long bf_detach(const struct bfuse_detach *arg);
 void bf_attachment_leave(struct bf_attachment *att, int reason);
 struct bf_attachment *bf_attachment_above(u32 id);
@@ -360,6 +389,28 @@ int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma);
 __poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_table_struct *wait);
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files);
 
+/* upcall.c: calls that a filter answers */
+int bf_upcall(struct bf_upcall *call);
+bool bf_upcall_is_possible(const struct bf_filter *f);
+void bf_upcall_account(struct bf_upcall *call, int result);
+void bf_upcalls_end(struct bf_filter *f);
+void bf_upcalls_void(struct block_device *bdev);
+long bf_offer(struct bf_filter *f, struct bfuse_offer *arg);
+long bf_answer(struct bf_filter *f, struct bfuse_answer *arg);
+
+/* arrival.c: rules, and devices that match them */
+int bf_arrival_init(void);
+void bf_arrival_exit(void);
+void bf_rules_init(struct bf_filter *f);
+void bf_rules_free(struct bf_filter *f);
+long bf_match(struct bf_filter *f, const struct bfuse_match *arg);
+
+/* leaving.c: devices that are removed */
+int bf_leaving_init(void);
+void bf_leaving_exit(void);
+bool bf_disk_is_leaving(const struct gendisk *disk);
+void bf_device_removed(struct block_device *bdev);
+
 /* queue.c: tags and what they carry */
 enum bf_offer { BF_TAKEN, BF_BYPASS };
 enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
@@ -367,6 +418,7 @@ void bf_queue_pump(struct bf_queue *q);
 bool bf_queue_has_pending(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
+void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev);
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
 struct bio *bf_tag_take_bio(struct bf_request *rq);
 void bf_tag_free(struct bf_request *rq);
@@ -426,6 +478,7 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
 unsigned long bf_limit(const struct bf_attachment *att);
 void bf_settle_tag(struct bf_request *rq);
 void bf_settle_lanes(struct bf_attachment *att, bool sent_too);
+bool bf_settle_now(struct bf_attachment *att);
 void bf_settle_hold_expired(struct work_struct *work);
 void bf_settle_watch(struct work_struct *work);
 void bf_unstall(struct bf_filter *f);
@@ -462,6 +515,7 @@ bool bf_op_sends_data(u8 op);
 
 /* log.c: what happened */
 void bf_log(enum bfuse_log_event event, const struct bf_attachment *att, s32 status, u64 count);
+void bf_log_call(enum bfuse_log_event event, const struct bf_upcall *call, s32 status, u64 count);
 long bf_log_read(struct bfuse_log *arg);
 
 /* list.c: what tools see */

@@ -74,6 +74,7 @@ static void filter_free(struct bf_filter *f)
 	cancel_delayed_work_sync(&f->watch);
 	for (i = 0; i < f->nr_queues; i++)
 		queue_free(&f->queues[i]);
+	bf_rules_free(f);
 	kvfree(f);
 }
 
@@ -153,11 +154,13 @@ static int check(const struct bfuse_register *arg)
 		return -EPROTO;
 	if (arg->features & ~BF_FEATURES)
 		return -EOPNOTSUPP;
+	if (arg->call_ms > (arg->features & BFUSE_F_EVENTS ? BFUSE_CALL_MS_MAX : 0))
+		return -EINVAL;
 	if (!name_is_good(arg->name) || arg->altitude < BFUSE_ALTITUDE_MIN || arg->altitude > BFUSE_ALTITUDE_MAX ||
 	    (arg->flags & ~BFUSE_FILTER_ATTACHABLE) || !arg->nr_queues || arg->nr_queues > BFUSE_QUEUES_MAX ||
 	    !is_power_of_2(arg->depth) || arg->depth > BFUSE_DEPTH_MAX || arg->slot_size > BFUSE_SLOT_MAX ||
 	    (arg->slot_size && (!is_power_of_2(arg->slot_size) || arg->slot_size < SZ_4K)) ||
-	    !policy_is_plain(arg->unknown) || arg->__reserved || arg->__reserved1)
+	    !policy_is_plain(arg->unknown) || arg->__reserved1)
 		return -EINVAL;
 	return 0;
 }
@@ -188,12 +191,16 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&f->ref);
 	INIT_LIST_HEAD(&f->attachments);
+	INIT_LIST_HEAD(&f->upcalls);
+	bf_rules_init(f);
 	init_waitqueue_head(&f->poll_wait);
 	INIT_DELAYED_WORK(&f->watch, bf_settle_watch);
 	INIT_WORK(&f->free, free_work);
 	memcpy(f->name, arg->name, sizeof(f->name));
 	f->altitude = arg->altitude;
 	f->flags = arg->flags;
+	f->features = arg->features;
+	f->call_ms = arg->call_ms ?: 5000;
 	f->nr_queues = arg->nr_queues;
 	f->depth = arg->depth;
 	f->slot_size = arg->slot_size;
@@ -286,6 +293,7 @@ void bf_filter_die(struct bf_filter *f)
 	bf_server_gone(f);
 	list_for_each_entry(att, &f->attachments, of_filter)
 		bereave(att);
+	bf_upcalls_end(f);
 	bf_unlock(noio);
 	wake_all(f);
 	for (i = 0; i < f->nr_queues; i++)

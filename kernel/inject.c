@@ -77,9 +77,9 @@ static u32 nr_pages(const struct bfuse_inject *arg)
 	return moves_data(arg) ? DIV_ROUND_UP(offset_in_page(arg->address) + arg->length, PAGE_SIZE) : 0;
 }
 
-static int check_range(const struct bfuse_inject *arg, struct block_device *bdev)
+static int check_range(const struct bfuse_inject *arg, struct block_device *bdev, u64 capacity)
 {
-	u64 capacity = bdev_nr_sectors(bdev), sectors = arg->length >> SECTOR_SHIFT;
+	u64 sectors = arg->length >> SECTOR_SHIFT;
 	u32 mask = (bdev_logical_block_size(bdev) >> SECTOR_SHIFT) - 1;
 
 	if (arg->op == BFUSE_OP_FLUSH)
@@ -207,8 +207,21 @@ void bf_inject_endio(struct bio *bio)
 	queue_work(bf_wq, &inj->work);
 }
 
-/* The device of @f's attachment, with references; and its rank. */
-static struct block_device *find(struct bf_filter *f, u32 attachment, struct bf_device **dev, u64 *rank)
+/*
+ * The size of @att's device. NVMe sets it to 0 before it removes a disk whose filters still want to finish, and serves requests
+ * all the same. Under bf_lock.
+ */
+static u64 capacity_of(struct bf_attachment *att)
+{
+	u64 sectors = bdev_nr_sectors(att->bdev);
+
+	if (sectors || !att->departing)
+		att->sectors = sectors;
+	return att->sectors;
+}
+
+/* The device of @f's attachment, with references; its size and the attachment's rank. */
+static struct block_device *find(struct bf_filter *f, u32 attachment, struct bf_device **dev, u64 *rank, u64 *capacity)
 {
 	struct block_device *bdev = NULL;
 	struct bf_attachment *att;
@@ -222,6 +235,7 @@ static struct block_device *find(struct bf_filter *f, u32 attachment, struct bf_
 		kref_get(&att->dev->ref);
 		*dev = att->dev;
 		*rank = att->rank;
+		*capacity = capacity_of(att);
 		bf_count(att, injected);
 	}
 	bf_unlock(noio);
@@ -284,6 +298,9 @@ static int start(struct bf_queue *q, const struct bfuse_inject *arg, struct bloc
 	}
 	if (!moves_data(arg))
 		inj->bio.bi_iter.bi_size = arg->length;
+	/* See capacity_of(): not to be compared with that size. On a whole disk the flag means nothing else. */
+	if (!bdev_nr_sectors(bdev) && !bdev_is_partition(bdev))
+		bio_set_flag(&inj->bio, BIO_REMAPPED);
 	bf_mark_bio(&inj->bio, &inj->mark, bf_inject_endio);
 	/* Until here there was a reference; from here on the bio may be done at any moment. */
 	kref_get(&dev->ref);
@@ -299,7 +316,7 @@ long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg)
 	struct bf_device *dev;
 	struct bf_queue *q;
 	blk_opf_t opf;
-	u64 rank;
+	u64 rank, capacity;
 	int err;
 
 	if (arg->queue >= f->nr_queues || arg->__reserved0 || arg->__reserved1)
@@ -312,8 +329,8 @@ long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg)
 	q = &f->queues[arg->queue];
 	if (!admit(q))
 		return -EAGAIN;
-	bdev = find(f, arg->attachment, &dev, &rank);
-	err = bdev ? check_range(arg, bdev) : -ENOENT;
+	bdev = find(f, arg->attachment, &dev, &rank, &capacity);
+	err = bdev ? check_range(arg, bdev, capacity) : -ENOENT;
 	if (bdev && err) {
 		put_device(&bdev->bd_device);
 		bf_device_put(dev);

@@ -112,6 +112,10 @@ static void describe(struct bf_filter *f, struct bfuse_next_filter *arg)
 		.flags = f->flags,
 		.attachments = f->nr_attachments,
 		.defaults = f->defaults,
+		.rules = f->nr_rules,
+		.call_ms = f->call_ms,
+		.offered = f->offered,
+		.unanswered = f->unanswered,
 	};
 	memcpy(arg->name, f->name, sizeof(arg->name));
 }

@@ -43,6 +43,9 @@ union bf_arg {
 	struct bfuse_log	log;
 	struct bfuse_next	next;
 	struct bfuse_next_filter next_filter;
+	struct bfuse_match	match;
+	struct bfuse_offer	offer;
+	struct bfuse_answer	answer;
 };
 
 static struct bf_filter *filter_of(const struct file *file)
@@ -105,6 +108,21 @@ static long do_inject(struct file *file, union bf_arg *arg)
 	return filter_of(file) ? bf_inject(filter_of(file), &arg->inject) : -ENOENT;
 }
 
+static long do_match(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_match(filter_of(file), &arg->match) : -ENOENT;
+}
+
+static long do_offer(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_offer(filter_of(file), &arg->offer) : -ENOENT;
+}
+
+static long do_answer(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_answer(filter_of(file), &arg->answer) : -ENOENT;
+}
+
 static long do_next(struct file *file, union bf_arg *arg)
 {
 	return bf_next(&arg->next);
@@ -136,7 +154,10 @@ static const struct bf_call {
 	[_IOC_NR(BFUSE_LOG)] = { do_log, sizeof(struct bfuse_log), sizeof(struct bfuse_log) },
 	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), sizeof(struct bfuse_next) },
 	[_IOC_NR(BFUSE_NEXT_FILTER)] = {
-		do_next_filter, sizeof(struct bfuse_next_filter), sizeof(struct bfuse_next_filter) },
+		do_next_filter, sizeof(struct bfuse_next_filter), offsetof(struct bfuse_next_filter, rules) },
+	[_IOC_NR(BFUSE_MATCH)] = { do_match, sizeof(struct bfuse_match), sizeof(struct bfuse_match) },
+	[_IOC_NR(BFUSE_OFFER)] = { do_offer, sizeof(struct bfuse_offer), sizeof(struct bfuse_offer), SERVE },
+	[_IOC_NR(BFUSE_ANSWER)] = { do_answer, sizeof(struct bfuse_answer), sizeof(struct bfuse_answer), SERVE },
 };
 
 static const struct bf_call *find_call(unsigned int cmd)
@@ -272,9 +293,19 @@ static int __init blkfilter_init(void)
 	err = bf_hook_init();
 	if (err)
 		goto no_hook;
+	err = bf_leaving_init();
+	if (err)
+		goto no_leaving;
+	err = bf_arrival_init();
+	if (err)
+		goto no_arrival;
 	err = misc_register(&device);
 	if (!err)
 		return 0;
+	bf_arrival_exit();
+no_arrival:
+	bf_leaving_exit();
+no_leaving:
 	bf_hook_exit();
 no_hook:
 	bf_shadow_exit();
@@ -292,7 +323,8 @@ no_requests:
 static void __exit blkfilter_exit(void)
 {
 	misc_deregister(&device);
-	bf_device_unwatch();
+	bf_arrival_exit();
+	bf_leaving_exit();
 	flush_workqueue(bf_wq);
 	bf_request_exit();
 	bf_shadow_exit();

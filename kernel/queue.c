@@ -360,9 +360,15 @@ static void post_pending(struct bf_queue *q)
 	while (!list_empty(&q->events) && bf_ring_room(q)) {
 		ev = list_first_entry(&q->events, struct bf_event, node);
 		list_del(&ev->node);
-		bf_ring_publish(q, &(struct bfuse_request){
-			.kind = BFUSE_EVENT, .op = ev->op, .attachment = ev->attachment, .status = ev->status });
-		kfree(ev);
+		bf_ring_publish(q, &(struct bfuse_request){ .kind = BFUSE_EVENT,
+							    .op = ev->op,
+							    .tag = ev->tag,
+							    .attachment = ev->attachment,
+							    .status = ev->status });
+		if (ev->embedded)
+			INIT_LIST_HEAD(&ev->node);
+		else
+			kfree(ev);
 	}
 }
 
@@ -519,7 +525,7 @@ void bf_queue_work(struct work_struct *work)
 	bf_queue_pump(q);
 }
 
-/* Takes over @ev. */
+/* Takes over @ev, unless it is embedded: then until bf_queue_retract_event(). */
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
 {
 	struct bf_queue *q = &f->queues[0];
@@ -529,4 +535,14 @@ void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
 	list_add_tail(&ev->node, &q->events);
 	spin_unlock_irqrestore(&q->lock, flags);
 	bf_queue_pump(q);
+}
+
+/* What was not in the ring by now will not come. */
+void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev)
+{
+	struct bf_queue *q = &f->queues[0];
+
+	spin_lock_irq(&q->lock);
+	list_del_init(&ev->node);
+	spin_unlock_irq(&q->lock);
 }

@@ -22,7 +22,7 @@ static u32 final_policy(const struct bf_attachment *att)
 
 static void follow_policy(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
 {
-	if (final_policy(att) == BFUSE_POLICY_PASS) {
+	if (final_policy(att) == BFUSE_POLICY_PASS && !att->torn) {
 		bf_count(att, passed_by_policy);
 		bf_bypass(att, bio, origin);
 	} else {
@@ -63,7 +63,7 @@ static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio
 /* A completion that was held, and is no longer. */
 static void end_held(struct bf_attachment *att, struct bio *bio, blk_status_t status)
 {
-	if (final_policy(att) == BFUSE_POLICY_PASS) {
+	if (final_policy(att) == BFUSE_POLICY_PASS && !att->torn) {
 		bf_count(att, passed_by_policy);
 		bf_fail(bio, status);
 	} else {
@@ -194,7 +194,7 @@ static void settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 	struct bio *bio;
 
 	while ((bio = pop_waiting(lane, q, &origin))) {
-		if (att->state == BFUSE_STATE_LEAVING && !q->filter->dead)
+		if (att->state == BFUSE_STATE_LEAVING && !q->filter->dead && !att->torn)
 			bf_bypass(att, bio, &origin);
 		else
 			follow_policy(att, bio, &origin);
@@ -255,12 +255,12 @@ unsigned long bf_limit(const struct bf_attachment *att)
 	return msecs_to_jiffies(ms);
 }
 
-/* Is it the filter's fault that @rq has not ended? A completion to be held may also wait for room in the ring. */
-static bool is_late(const struct bf_attachment *att, const struct bf_request *rq)
+/* Is it the filter's fault that @rq has not ended, or is its time over @now? A completion to be held may also wait for room. */
+static bool is_late(const struct bf_attachment *att, const struct bf_request *rq, bool now)
 {
 	bool owed = rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD || (rq->state == BF_TAG_DONE && rq->hold);
 
-	return owed && rq->att == att && time_after(jiffies, rq->sent + bf_limit(att));
+	return owed && rq->att == att && (now || time_after(jiffies, rq->sent + bf_limit(att)));
 }
 
 /*
@@ -283,8 +283,8 @@ static struct bio *take_late(struct bf_request *rq, struct bf_lane *lane)
 	return bio;
 }
 
-/* True: the request in @rq was late and has been settled. */
-static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
+/* True: the request in @rq was late, or its time is over @now, and has been settled. */
+static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool now)
 {
 	struct bf_queue *q = rq->queue;
 	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
@@ -295,7 +295,7 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 	bool held;
 
 	spin_lock_irq(&q->lock);
-	if (is_late(att, rq)) {
+	if (is_late(att, rq, now)) {
 		origin = rq->mark.origin;
 		held = rq->completed;
 		status = rq->status;
@@ -414,12 +414,45 @@ static void expire_tags(struct bf_attachment *att)
 
 	for (i = 0; i < f->nr_queues; i++)
 		for (tag = 0; tag < f->depth; tag++)
-			late += expire_tag(att, &f->queues[i].requests[tag]);
+			late += expire_tag(att, &f->queues[i].requests[tag], false);
 	if (!late)
 		return;
 	bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
 	if (!is_waiting(f))
 		stall(att);
+}
+
+static bool has_busy(struct bf_attachment *att, struct bf_queue *q)
+{
+	bool busy = false;
+	u32 tag;
+
+	spin_lock_irq(&q->lock);
+	for (tag = 0; !busy && tag < q->filter->depth; tag++)
+		busy = q->requests[tag].att == att && q->requests[tag].state == BF_TAG_BUSY;
+	spin_unlock_irq(&q->lock);
+	return busy;
+}
+
+/*
+ * @att, which is leaving, has no time left: what waits, or is with the filter, is settled, by the policy or (torn) with an
+ * error. False: something was just being copied; try again.
+ */
+bool bf_settle_now(struct bf_attachment *att)
+{
+	struct bf_filter *f = att->filter;
+	u32 i, tag, late = 0;
+	bool all = true;
+
+	for (i = 0; i < f->nr_queues; i++) {
+		for (tag = 0; tag < f->depth; tag++)
+			late += expire_tag(att, &f->queues[i].requests[tag], true);
+		settle_waiting(att, &f->queues[i]);
+		all &= !has_busy(att, &f->queues[i]);
+	}
+	if (late)
+		bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
+	return all;
 }
 
 static void watch_attachment(struct bf_attachment *att)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* The caller holds bfuse->lock. */
-static int remember_locked(struct bfuse *bfuse, uint32_t attachment)
+int bfuse__remember_locked(struct bfuse *bfuse, uint32_t attachment)
 {
 	uint32_t *more = realloc(bfuse->attachments, (bfuse->nr_attachments + 1) * sizeof(*more));
 
@@ -29,7 +29,7 @@ int bfuse__remember(struct bfuse *bfuse, uint32_t attachment)
 	int err;
 
 	pthread_mutex_lock(&bfuse->lock);
-	err = remember_locked(bfuse, attachment);
+	err = bfuse__remember_locked(bfuse, attachment);
 	pthread_mutex_unlock(&bfuse->lock);
 	return err;
 }
@@ -183,7 +183,7 @@ static int attach_own(struct bfuse *bfuse, struct bfuse_attach *attach)
 	pthread_mutex_lock(&bfuse->lock);
 	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
 	if (!err)
-		err = remember_locked(bfuse, attach->attachment);
+		err = bfuse__remember_locked(bfuse, attach->attachment);
 	pthread_mutex_unlock(&bfuse->lock);
 	if (err == -ENOMEM && attach->attachment)
 		bfuse_detach(bfuse, attach->attachment, 0);

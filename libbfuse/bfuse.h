@@ -324,6 +324,39 @@ struct bfuse_io {
 typedef int (*bfuse_op_fn)(struct bfuse_io *io, void *user);
 
 /**
+ * enum bfuse_rule_kind - which block devices a rule is for.
+ */
+enum bfuse_rule_kind {
+	BFUSE_RULE_DISKS,	/* whole disks */
+	BFUSE_RULE_PARTITIONS,
+	BFUSE_RULE_BOTH,
+};
+
+/**
+ * struct bfuse_rule - which devices shall be offered to the filter; all that is given must fit.
+ * @name: pattern of the kernel name, such as "sd*"; see glob(7). Less than 32 bytes.
+ * @serial, @model: patterns of serial number and model as sysfs has them, without blanks around; of a partition its disk's. NULL:
+ *	any, also none. What does not fit is declined by the library, which looks there: to the kernel only names are rules.
+ */
+struct bfuse_rule {
+	const char *name;
+	const char *serial;
+	const char *model;
+	enum bfuse_rule_kind kind;
+};
+
+/**
+ * struct bfuse_arrival - a device that is offered.
+ * @offer: what the kernel says of it, see struct bfuse_offer.
+ * @serial, @model: what sysfs says; empty if nothing, cut off if longer.
+ */
+struct bfuse_arrival {
+	struct bfuse_offer offer;
+	char serial[64];
+	char model[64];
+};
+
+/**
  * struct bfuse_option - an option of a filter's own command line, see bfuse_main().
  * @name: without "--"; NULL ends the table.
  * @argument: what it wants, for the help ("FIRST+COUNT"); NULL: it wants none.
@@ -358,10 +391,20 @@ struct bfuse_option {
  *	completes it so, BFUSE_REPLY_MODIFY a successful read with other data, BFUSE_REPLY_COMPLETE with success (of a read
  *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. The last three need @completes.
  *	Like @completes it makes BFUSE_POLICY_ERROR the default.
- * @attached: this filter is on a device now, by bfuse_attach() (called in there) or by somebody else (called by the
- *	thread of queue 0). The first requests may come before.
+ * @attached: this filter is on a device now, by bfuse_attach() (called in there), by a rule (by the thread that calls @offered)
+ *	or by somebody else (called by the thread of queue 0). The first requests may come before.
  * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed, -ESTALE a successor has taken over. By the
  *	thread of queue 0.
+ * @match: devices that bfuse_main() has offered to the filter, unless the command line names others; ends with a name of NULL.
+ *	Others call bfuse_match(). Such a filter goes on when its last device has gone.
+ * @call_ms: see struct bfuse_register; how long @offered, @leaving or @torn_out may take. The removal of a device, or its arrival,
+ *	waits for them, with locks held: they must not open the device, nor wait for others who do.
+ * @offered: a device that fits a rule has arrived or is there. Returns whether to attach to it, with @interest, which begins as
+ *	the defaults. NULL: yes. Nobody has read or written an arriving device yet.
+ * @leaving: the attachment's device will be removed when this returns; bfuse_inject() still works and so do lower filters.
+ *	Requests go on. Wait for no longer than you must for what you inject.
+ * @torn_out: the attachment's device is gone; its requests that wait for a reply fail, and late replies have no effect. These three
+ *	are called by a thread of their own, one at a time, and in the end @detached.
  * @options: the filter's own options for bfuse_main().
  * @option: one of @options was given; value is NULL if it wants none. Returns NULL, or what is wrong with the value.
  * @configure: all options are known; may change @reg, which was derived from this table and the command line, for
@@ -403,6 +446,11 @@ struct bfuse_filter {
 	int (*held)(struct bfuse_io *io, const struct bfuse_request *done, void *user);
 	void (*attached)(const struct bfuse_next *attachment, void *user);
 	void (*detached)(uint32_t attachment, int status, void *user);
+	const struct bfuse_rule *match;
+	uint32_t call_ms;
+	bool (*offered)(const struct bfuse_arrival *device, struct bfuse_interest *interest, void *user);
+	void (*leaving)(struct bfuse *bfuse, uint32_t attachment, void *user);
+	void (*torn_out)(struct bfuse *bfuse, uint32_t attachment, void *user);
 	const struct bfuse_option *options;
 	const char *(*option)(const char *name, const char *value, void *user);
 	const char *(*configure)(struct bfuse_register *reg, void *user);
@@ -448,9 +496,25 @@ int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, voi
 int bfuse_start(struct bfuse *bfuse);
 
 /**
+ * bfuse_match - have devices offered to the filter, those that are there and those to come.
+ * @rule: its strings must live as long as the handle.
+ *
+ * After bfuse_start(), for a filter that has one of @offered, @leaving, @torn_out or @match, or whose registration lists
+ * BFUSE_F_EVENTS. Any thread. Returns 0 or a negative errno: -EPERM, -ENAMETOOLONG, -ENOSPC: too many rules, -EOPNOTSUPP.
+ */
+int bfuse_match(struct bfuse *bfuse, const struct bfuse_rule *rule);
+
+/**
+ * bfuse_wait_matched - wait until the existing devices have been offered for all rules, or the filter is over.
+ *
+ * Any thread, but no callback.
+ */
+void bfuse_wait_matched(struct bfuse *bfuse);
+
+/**
  * bfuse_wait - wait for the end of what bfuse_start() began.
  *
- * Returns 0 when the last attachment has gone (an attachable filter goes on), or after bfuse_stop(); a negative errno if a
+ * Returns 0 when the last attachment has gone (an attachable filter, or one with rules, goes on), or after bfuse_stop(); a negative errno if a
  * queue can't be served any more.
  */
 int bfuse_wait(struct bfuse *bfuse);

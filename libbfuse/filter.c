@@ -86,6 +86,10 @@ void bfuse_derive(const struct bfuse_filter *filter, struct bfuse_register *reg)
 		reg->unknown = verbs_of(filter) == 1u << BFUSE_PASS ? BFUSE_POLICY_PASS : BFUSE_POLICY_ERROR;
 	if (filter->done)
 		reg->features |= BFUSE_F_NOTIFY;
+	if (filter->offered || filter->leaving || filter->torn_out || filter->match)
+		reg->features |= BFUSE_F_EVENTS;
+	if (reg->features & BFUSE_F_EVENTS)
+		reg->call_ms = filter->call_ms;
 	derive_interest(filter, &reg->defaults);
 }
 

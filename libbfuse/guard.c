@@ -115,7 +115,7 @@ static void finish_if_alone(struct bfuse *bfuse)
 {
 	if (bfuse->finish_told || count_attachments(bfuse))
 		return;
-	if (!bfuse->left && bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE)
+	if (!bfuse->left && bfuse__waits_for_devices(bfuse))
 		return;
 	bfuse->finish_told = true;
 	bfuse__tell(bfuse, &(struct message){ .kind = MESSAGE_FINISH });

@@ -22,6 +22,7 @@ struct bfuse *bfuse_new(void)
 	bfuse->control = -1;
 	bfuse->wake = -1;
 	pthread_mutex_init(&bfuse->lock, NULL);
+	pthread_cond_init(&bfuse->changed, NULL);
 	return bfuse;
 }
 
@@ -193,7 +194,9 @@ void bfuse_free(struct bfuse *bfuse)
 		close(bfuse->control);
 	if (bfuse->wake >= 0)
 		close(bfuse->wake);
+	pthread_cond_destroy(&bfuse->changed);
 	pthread_mutex_destroy(&bfuse->lock);
+	free(bfuse->rules);
 	free(bfuse->attachments);
 	free(bfuse->queues);
 	free(bfuse);

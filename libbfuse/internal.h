@@ -66,12 +66,19 @@ struct bfuse_queue {
 	atomic_bool served;
 };
 
+struct bfuse__call;
+
 /**
  * struct bfuse - a handle.
  * @lock: protects @attachments, @error and @exit_status.
  * @attachments: ids of what this filter is attached to.
  * @left: bfuse_stop() has been heeded: everything is being detached.
  * @injects: under way; the threads serve until there are none.
+ * @rules: what bfuse_match() was given; this and the rest under @lock.
+ * @matched: for how many of them all existing devices have been offered.
+ * @replace: acceptances take over from predecessors.
+ * @calls: of the kernel, for the thread @caller; @open_calls counts these and the one that it is at.
+ * @changed: @matched, @finished, @calls, @calls_over.
  * @finished: nothing is attached any more, or an error came: the threads return.
  * @confined: only calls of the module that serve are made, for the others would end the process.
  *
@@ -117,6 +124,16 @@ struct bfuse {
 	atomic_bool finished;
 	atomic_int failure;
 	atomic_uint injects;
+	struct bfuse_rule *rules;
+	unsigned int nr_rules;
+	uint64_t matched;
+	bool replace;
+	struct bfuse__call *calls;
+	bool calls_over;
+	bool has_caller;
+	atomic_uint open_calls;
+	pthread_t caller;
+	pthread_cond_t changed;
 	pthread_t *threads;
 	unsigned int nr_threads;
 
@@ -132,6 +149,11 @@ struct bfuse__command {
 	const char **devices;
 	unsigned int nr_devices;
 	int ready_fd;
+	struct bfuse_rule *rules;
+	unsigned int nr_rules;
+	const char *serial;
+	const char *model;
+	bool partitions;
 	bool replace;
 	bool verbose;
 	bool help;
@@ -175,9 +197,22 @@ int bfuse__ioctl(const struct bfuse *bfuse, unsigned long request, void *argumen
 
 /* attach.c */
 int bfuse__remember(struct bfuse *bfuse, uint32_t attachment);
+int bfuse__remember_locked(struct bfuse *bfuse, uint32_t attachment);
 unsigned int bfuse__forget(struct bfuse *bfuse, uint32_t attachment);
 void bfuse__detach_all(struct bfuse *bfuse);
 void bfuse__tell_attached(struct bfuse *bfuse, uint32_t attachment);
+
+/* calls.c */
+void bfuse__matched(struct bfuse *bfuse, uint64_t rules);
+void bfuse__call_push(struct bfuse *bfuse, const struct bfuse_request *event);
+int bfuse__calls_start(struct bfuse *bfuse);
+void bfuse__calls_join(struct bfuse *bfuse);
+
+/* sysfs.c */
+void bfuse__read_identity(struct bfuse_arrival *device);
+
+/* run.c */
+void bfuse__call_done(struct bfuse *bfuse);
 
 /* queue.c */
 int bfuse__queue_map(struct bfuse *bfuse, unsigned int number);
@@ -200,6 +235,7 @@ void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filte
 
 /* run.c */
 void bfuse__finish(struct bfuse *bfuse);
+bool bfuse__waits_for_devices(struct bfuse *bfuse);
 
 /* seccomp.c */
 bool bfuse__serves(unsigned long request);

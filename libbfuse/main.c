@@ -61,8 +61,23 @@ static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command)
 		fprintf(stderr, "%s: attached to %s at altitude %u\n", command->program, command->devices[i],
 			bfuse->reg.altitude);
 	}
-	bfuse__ready(bfuse, command->ready_fd);
 	return 0;
+}
+
+/* The filter's own rules are for when the user says nothing of devices. */
+static int match_all(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter)
+{
+	const struct bfuse_rule *own = command->nr_rules || command->nr_devices ? NULL : filter->match;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < command->nr_rules; i++)
+		err = bfuse_match(bfuse, &command->rules[i]);
+	for (; !err && own && own->name; own++)
+		err = bfuse_match(bfuse, own);
+	if (!err)
+		bfuse_wait_matched(bfuse);
+	return err;
 }
 
 /*
@@ -79,14 +94,19 @@ static int serve(struct bfuse *bfuse, const struct bfuse__command *command, cons
 	if (err)
 		return err;
 	bfuse_harden(bfuse);
+	bfuse->replace = command->replace;
 	err = bfuse_set_filter(bfuse, filter, user, &command->reg);
 	if (!err)
 		err = bfuse_start(bfuse);
 	if (err)
 		return err;
 	failed = attach_all(bfuse, command);
+	if (!failed)
+		failed = match_all(bfuse, command, filter);
 	if (failed)
 		bfuse_stop(bfuse);
+	else
+		bfuse__ready(bfuse, command->ready_fd);
 	err = bfuse_wait(bfuse);
 	return failed ? failed : err;
 }
@@ -224,5 +244,6 @@ int bfuse_main(int argc, char **argv, const struct bfuse_filter *filter, void *u
 	else if (!status)
 		status = run_command(&command, filter, user);
 	free(command.devices);
+	free(command.rules);
 	return status;
 }

@@ -12,6 +12,11 @@
 
 enum {
 	OPT_DEVICE = 256,
+	OPT_MATCH,
+	OPT_MATCH_SERIAL,
+	OPT_MATCH_MODEL,
+	OPT_PARTITIONS,
+	OPT_CALL,
 	OPT_ALTITUDE,
 	OPT_NAME,
 	OPT_QUEUES,
@@ -36,6 +41,11 @@ struct common_option {
 
 static const struct common_option common[] = {
 	{ { "device", "PATH", "filter this block device; repeat it for several" }, OPT_DEVICE },
+	{ { "match", "GLOB", "filter the disks so called (\"sd*\") and those to come; repeat it for several" }, OPT_MATCH },
+	{ { "match-serial", "GLOB", "of these, those with such a serial number" }, OPT_MATCH_SERIAL },
+	{ { "match-model", "GLOB", "of these, those of such a model" }, OPT_MATCH_MODEL },
+	{ { "partitions", NULL, "match partitions, not disks" }, OPT_PARTITIONS },
+	{ { "call", "MS", "how long an answer to an event may take" }, OPT_CALL },
 	{ { "altitude", "N", "where: 1 is nearest to the device, 1000000 to the file system" }, OPT_ALTITUDE },
 	{ { "name", "NAME", "what others see the filter called" }, OPT_NAME },
 	{ { "queues", "N", "queues, each with a thread; default: one per CPU" }, OPT_QUEUES },
@@ -134,6 +144,54 @@ static int parse_confine(struct bfuse__command *command, const char *user)
 	return 0;
 }
 
+static int add_rule(struct bfuse__command *command, const char *name)
+{
+	struct bfuse_rule *more = realloc(command->rules, (command->nr_rules + 1) * sizeof(*more));
+
+	if (!more)
+		return complain(command, "match", name, strerror(ENOMEM));
+	command->rules = more;
+	more[command->nr_rules++] = (struct bfuse_rule){ .name = name };
+	command->reg.features |= BFUSE_F_EVENTS;
+	return 0;
+}
+
+static int parse_match(struct bfuse__command *command, int id, const char *value)
+{
+	switch (id) {
+	case OPT_MATCH:
+		if (strlen(value) >= sizeof(((struct bfuse_match *)0)->name))
+			return complain(command, "match", value, "up to 31 characters are wanted");
+		return add_rule(command, value);
+	case OPT_MATCH_SERIAL:
+		command->serial = value;
+		return 0;
+	case OPT_MATCH_MODEL:
+		command->model = value;
+		return 0;
+	default:
+		command->partitions = true;
+		return 0;
+	}
+}
+
+/* What restricts the rules holds for all of them, and makes one of its own if there is none. */
+static int complete_rules(struct bfuse__command *command)
+{
+	bool restricted = command->serial || command->model || command->partitions;
+	unsigned int i;
+	int status = 0;
+
+	if (restricted && !command->nr_rules)
+		status = add_rule(command, "*");
+	for (i = 0; i < command->nr_rules; i++) {
+		command->rules[i].serial = command->serial;
+		command->rules[i].model = command->model;
+		command->rules[i].kind = command->partitions ? BFUSE_RULE_PARTITIONS : BFUSE_RULE_DISKS;
+	}
+	return status;
+}
+
 static int parse_common(struct bfuse__command *command, int id, const char *value)
 {
 	struct bfuse_register *reg = &command->reg;
@@ -144,6 +202,14 @@ static int parse_common(struct bfuse__command *command, int id, const char *valu
 	switch (id) {
 	case OPT_DEVICE:
 		return add_device(command, value);
+	case OPT_MATCH:
+	case OPT_MATCH_SERIAL:
+	case OPT_MATCH_MODEL:
+	case OPT_PARTITIONS:
+		return parse_match(command, id, value);
+	case OPT_CALL:
+		reg->features |= BFUSE_F_EVENTS;
+		return parse_number(command, "call", value, 1, BFUSE_CALL_MS_MAX, &reg->call_ms);
 	case OPT_ALTITUDE:
 		return parse_number(command, "altitude", value, BFUSE_ALTITUDE_MIN, BFUSE_ALTITUDE_MAX, &reg->altitude);
 	case OPT_NAME:
@@ -234,7 +300,7 @@ void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filte
 {
 	size_t i, own = count_own(filter);
 
-	printf("usage: %s --device PATH... [OPTION...]\n", command->program);
+	printf("usage: %s --device PATH...|--match GLOB... [OPTION...]\n", command->program);
 	if (filter->summary)
 		printf("%s\n", filter->summary);
 	printf("\n");
@@ -246,14 +312,16 @@ void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filte
 	       "6 altitude taken, 7 other ABI, 8 device can't be filtered, 9 no such filter, 10 can't intercept.\n");
 }
 
-static int check_command(const struct bfuse__command *command, char **rest)
+static int check_command(const struct bfuse__command *command, const struct bfuse_filter *filter, char **rest)
 {
+	bool waits = command->nr_rules || filter->match || command->reg.flags & BFUSE_FILTER_ATTACHABLE;
+
 	if (*rest) {
 		fprintf(stderr, "%s: %s: unexpected; name devices with --device\n", command->program, *rest);
 		return BFUSE_EXIT_USAGE;
 	}
-	if (!command->nr_devices && !(command->reg.flags & BFUSE_FILTER_ATTACHABLE)) {
-		fprintf(stderr, "%s: no device given; use --device PATH, or --attachable to wait for some\n",
+	if (!command->nr_devices && !waits) {
+		fprintf(stderr, "%s: no device given; use --device PATH, or --match or --attachable to wait for some\n",
 			command->program);
 		return BFUSE_EXIT_USAGE;
 	}
@@ -283,7 +351,9 @@ static int parse_all(struct bfuse__command *command, int argc, char **argv, cons
 			status = parse_common(command, id, optarg);
 		}
 	}
-	return status || command->help ? status : check_command(command, argv + optind);
+	if (!status)
+		status = complete_rules(command);
+	return status || command->help ? status : check_command(command, filter, argv + optind);
 }
 
 int bfuse__parse(struct bfuse__command *command, int argc, char **argv, const struct bfuse_filter *filter, void *user)

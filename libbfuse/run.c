@@ -22,6 +22,9 @@ void bfuse__finish(struct bfuse *bfuse)
 	atomic_store(&bfuse->finished, true);
 	for (i = 0; i < bfuse->nr_queues; i++)
 		bfuse_queue_wake(&bfuse->queues[i]);
+	pthread_mutex_lock(&bfuse->lock);
+	pthread_cond_broadcast(&bfuse->changed);
+	pthread_mutex_unlock(&bfuse->lock);
 }
 
 static void finish_with(struct bfuse *bfuse, int err)
@@ -78,6 +81,17 @@ static void handle_done(struct bfuse_queue *queue, const struct bfuse_request *d
 	bfuse__io_end(io);
 }
 
+/* Further devices may come. */
+bool bfuse__waits_for_devices(struct bfuse *bfuse)
+{
+	bool has_rules;
+
+	pthread_mutex_lock(&bfuse->lock);
+	has_rules = bfuse->nr_rules > 0;
+	pthread_mutex_unlock(&bfuse->lock);
+	return has_rules || bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE;
+}
+
 static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *event)
 {
 	unsigned int left = bfuse__forget(bfuse, event->attachment);
@@ -86,7 +100,7 @@ static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *eve
 		bfuse->filter->detached(event->attachment, event->status, bfuse->user);
 	if (bfuse->ward)
 		bfuse__ward_tell(bfuse, MESSAGE_DETACHED, event->attachment);
-	else if (!left && (bfuse->left || !(bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE)))
+	else if (!left && (bfuse->left || !bfuse__waits_for_devices(bfuse)))
 		bfuse__finish(bfuse);
 }
 
@@ -103,6 +117,26 @@ static void handle_attached(struct bfuse *bfuse, const struct bfuse_request *eve
 		bfuse__ioctl(bfuse, BFUSE_DETACH, &detach);
 	else
 		bfuse__tell_attached(bfuse, event->attachment);
+}
+
+static void handle_event(struct bfuse *bfuse, const struct bfuse_request *event)
+{
+	switch (event->op) {
+	case BFUSE_EVENT_ATTACHED:
+		handle_attached(bfuse, event);
+		break;
+	case BFUSE_EVENT_DETACHED:
+		handle_detached(bfuse, event);
+		break;
+	case BFUSE_EVENT_OFFERED:
+	case BFUSE_EVENT_LEAVING:
+	case BFUSE_EVENT_TORN_OUT:
+		bfuse__call_push(bfuse, event);
+		break;
+	case BFUSE_EVENT_MATCHED:
+		bfuse__matched(bfuse, event->tag);
+		break;
+	}
 }
 
 static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
@@ -122,10 +156,7 @@ static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
 			bfuse__finish(queue->bfuse);
 		break;
 	case BFUSE_EVENT:
-		if (entry->op == BFUSE_EVENT_ATTACHED)
-			handle_attached(queue->bfuse, entry);
-		else if (entry->op == BFUSE_EVENT_DETACHED)
-			handle_detached(queue->bfuse, entry);
+		handle_event(queue->bfuse, entry);
 		break;
 	}
 }
@@ -135,8 +166,8 @@ static void leave(struct bfuse *bfuse)
 {
 	unsigned int left;
 
-	bfuse->left = true;
 	pthread_mutex_lock(&bfuse->lock);
+	bfuse->left = true;
 	left = bfuse->nr_attachments;
 	pthread_mutex_unlock(&bfuse->lock);
 	if (left)
@@ -148,7 +179,16 @@ static void leave(struct bfuse *bfuse)
 /* Whoever makes it so wakes all queues. */
 static bool is_over(struct bfuse *bfuse)
 {
-	return atomic_load(&bfuse->finished) && (!atomic_load(&bfuse->injects) || atomic_load(&bfuse->failure));
+	bool busy = atomic_load(&bfuse->injects) || atomic_load(&bfuse->open_calls);
+
+	return atomic_load(&bfuse->finished) && (!busy || atomic_load(&bfuse->failure));
+}
+
+/* A call has been answered; in its thread. */
+void bfuse__call_done(struct bfuse *bfuse)
+{
+	if (atomic_fetch_sub(&bfuse->open_calls, 1) == 1 && atomic_load(&bfuse->finished))
+		bfuse__finish(bfuse);
 }
 
 static void serve(struct bfuse_queue *queue)
@@ -195,6 +235,8 @@ static int start_threads(struct bfuse *bfuse)
 		if (!err)
 			bfuse->nr_threads++;
 	}
+	if (!err)
+		err = -bfuse__calls_start(bfuse);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return -err;
 }
@@ -203,6 +245,7 @@ static void join_threads(struct bfuse *bfuse)
 {
 	while (bfuse->nr_threads)
 		pthread_join(bfuse->threads[--bfuse->nr_threads], NULL);
+	bfuse__calls_join(bfuse);
 	free(bfuse->threads);
 	bfuse->threads = NULL;
 }
@@ -231,7 +274,7 @@ static bool has_work(struct bfuse *bfuse)
 	pthread_mutex_lock(&bfuse->lock);
 	attached = bfuse->nr_attachments > 0;
 	pthread_mutex_unlock(&bfuse->lock);
-	return attached || bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE;
+	return attached || bfuse__waits_for_devices(bfuse);
 }
 
 int bfuse_wait(struct bfuse *bfuse)

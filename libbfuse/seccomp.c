@@ -42,6 +42,8 @@ static const unsigned int serving[] = {
 	_IOC_NR(BFUSE_ENTER),
 	_IOC_NR(BFUSE_DATA),
 	_IOC_NR(BFUSE_INJECT),
+	_IOC_NR(BFUSE_OFFER),
+	_IOC_NR(BFUSE_ANSWER),
 };
 
 /* Those that say nothing about, and change nothing but, the process itself and what it has open already. */

@@ -22,6 +22,23 @@ struct follower {
 	bool follow;
 };
 
+static void describe_unanswered(const struct bfuse_log *log, char *text, size_t size)
+{
+	switch (log->status) {
+	case -ESHUTDOWN:
+		snprintf(text, size, "unanswered: it died meanwhile");
+		break;
+	case -ENODEV:
+		snprintf(text, size, "unanswered: the device left meanwhile");
+		break;
+	case -EINTR:
+		snprintf(text, size, "unanswered: who waited for it was killed");
+		break;
+	default:
+		snprintf(text, size, "unanswered for %" PRIu64 " ms: it goes on without the filter", (uint64_t)log->count);
+	}
+}
+
 /* What the event means, with its particulars. */
 static void describe(const struct bfuse_log *log, char *text, size_t size)
 {
@@ -34,6 +51,22 @@ static void describe(const struct bfuse_log *log, char *text, size_t size)
 			 log->status == -ENODEV ? ": the device was removed" :
 			 log->status == -ESTALE ? ": a successor has taken over" :
 						  "");
+		break;
+	case BFUSE_LOG_OFFERED:
+		snprintf(text, size, "offered to process %u", log->pid);
+		break;
+	case BFUSE_LOG_DECLINED:
+		snprintf(text, size, "declined%s%s", log->status ? ": could not be attached: " : "",
+			 log->status ? strerror(-log->status) : "");
+		break;
+	case BFUSE_LOG_UNANSWERED:
+		describe_unanswered(log, text, size);
+		break;
+	case BFUSE_LOG_LEAVING:
+		snprintf(text, size, "leaving: the device will be removed");
+		break;
+	case BFUSE_LOG_TORN_OUT:
+		snprintf(text, size, "torn out: the device is gone");
 		break;
 	case BFUSE_LOG_DIED:
 		snprintf(text, size, "died");

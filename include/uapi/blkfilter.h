@@ -32,9 +32,9 @@
  *
  * Privilege
  *	BFUSE_GET_INFO needs none. All else needs that the file was opened with CAP_SYS_ADMIN. What controls (REGISTER,
- *	ATTACH, DETACH, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2), poll(2), ENTER, DATA,
- *	INJECT) does not. So a privileged process can open, register and attach, and hand the file to one that may only
- *	serve.
+ *	ATTACH, DETACH, MATCH, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2), poll(2),
+ *	ENTER, DATA, INJECT, OFFER, ANSWER) does not. So a privileged process can open, register and attach, and hand the
+ *	file to one that may only serve; what it made rules for, that one may accept.
  *
  * Errors common to all ioctls: EFAULT (bad pointer), EINVAL (size too small, reserved or unknown bits), E2BIG (see
  * above), ENOTTY (unknown ioctl), EPERM (see privilege).
@@ -57,6 +57,8 @@
 #define BFUSE_MEMORY_MAX	(1ull << 30)	/* bytes of rings and slots per filter */
 #define BFUSE_DEADLINE_MAX	3600000	/* milliseconds */
 #define BFUSE_INJECT_MAX	(1u << 20)	/* bytes of data of one injected request */
+#define BFUSE_CALL_MS_MAX	60000	/* milliseconds */
+#define BFUSE_RULES_MAX		64	/* per filter */
 
 /**
  * enum bfuse_op - block operations, as bits of an operation mask: 1u << op.
@@ -111,19 +113,31 @@ enum bfuse_op {
 /* bfuse_request.kind */
 #define BFUSE_REQUEST		0	/* wants exactly one verdict */
 #define BFUSE_DONE		1	/* a passed request has completed; only BFUSE_RQ_HELD wants an answer */
-#define BFUSE_EVENT		2	/* see enum bfuse_event; no answer */
+#define BFUSE_EVENT		2	/* see enum bfuse_event */
 #define BFUSE_INJECTED		3	/* what BFUSE_INJECT began has completed: @tag is its cookie; no answer */
 
 /**
- * enum bfuse_event - what bfuse_request.op means in an entry of kind BFUSE_EVENT. Events come on queue 0.
+ * enum bfuse_event - what bfuse_request.op means in an entry of kind BFUSE_EVENT. Events come on queue 0. OFFERED, LEAVING
+ *	and TORN_OUT are calls: somebody waits for BFUSE_ANSWER to the cookie in @tag, see there. The others want no answer.
  * @BFUSE_EVENT_ATTACHED: somebody else (``bfuse attach``) attached this filter; BFUSE_NEXT tells more of the
  *	attachment.
  * @BFUSE_EVENT_DETACHED: the attachment is gone and none of its requests is left; status tells why: 0 it was asked for
  *	by BFUSE_DETACH, -ENODEV the device was removed, -ESTALE a successor has taken its place.
+ * @BFUSE_EVENT_OFFERED: a device that a rule of this filter matches has arrived, or is there already; BFUSE_OFFER tells more.
+ *	Answer BFUSE_ANSWER_ACCEPT or DECLINE. Nobody has read or written an arriving device before the answer.
+ * @BFUSE_EVENT_LEAVING: the device of @attachment will be removed when this filter, and then those below, have answered
+ *	BFUSE_ANSWER_DONE. It still works (see struct bfuse_answer), and lower filters see what this one injects.
+ * @BFUSE_EVENT_TORN_OUT: the device of @attachment is gone. What waits for a verdict fails with EIO after this call. Answer
+ *	BFUSE_ANSWER_DONE.
+ * @BFUSE_EVENT_MATCHED: the existing devices have been offered for the first @tag rules of this filter.
  */
 enum bfuse_event {
 	BFUSE_EVENT_ATTACHED	= 0,
 	BFUSE_EVENT_DETACHED	= 1,
+	BFUSE_EVENT_OFFERED	= 2,
+	BFUSE_EVENT_LEAVING	= 3,
+	BFUSE_EVENT_TORN_OUT	= 4,
+	BFUSE_EVENT_MATCHED	= 5,
 };
 
 /**
@@ -133,7 +147,8 @@ enum bfuse_event {
  * @ioprio: I/O priority as in ioprio_set(2).
  * @flags: BFUSE_RQ_*.
  * @tag: name of the request in verdicts and BFUSE_DATA; opaque. In a BFUSE_DONE the tag of the request that it ends;
- *	the tag and its slot are the filter's until bfuse_queue_head.request_head has passed the entry.
+ *	the tag and its slot are the filter's until bfuse_queue_head.request_head has passed the entry. BFUSE_EVENT: see the
+ *	event.
  * @sector: first sector in units of 512 bytes, counted from the start of the attached device (for an attachment to a
  *	whole disk also for I/O that entered through a partition).
  * @length: bytes, a multiple of 512; 0 for a flush. Up to 2^32 - 512 for discards and zeroes.
@@ -293,6 +308,7 @@ struct bfuse_interest {
 #define BFUSE_F_HELD		(1ull << 4)	/* BFUSE_VERDICT_HOLD */
 #define BFUSE_F_MODIFY		(1ull << 5)	/* BFUSE_VERDICT_MODIFY */
 #define BFUSE_F_INJECT		(1ull << 7)	/* BFUSE_INJECT */
+#define BFUSE_F_EVENTS		(1ull << 8)	/* BFUSE_MATCH, OFFER, ANSWER; a filter that lists it is called at removals */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
 #define BFUSE_F_LOG		(1ull << 12)	/* BFUSE_LOG */
 
@@ -336,6 +352,8 @@ struct bfuse_info {
  * @known_ops: mask of enum bfuse_op that the filter knows, whether it wants to see them or not.
  * @unknown: what becomes of operations that it does not know: BFUSE_POLICY_PASS, or BFUSE_POLICY_ERROR (they fail with
  *	EOPNOTSUPP; for filters whose promise would be broken by any I/O that they don't understand).
+ * @call_ms: how long the filter may take for the answer to an event, 1 to BFUSE_CALL_MS_MAX; 0 stands for 5,000. Only with
+ *	BFUSE_F_EVENTS.
  * @defaults: what BFUSE_ATTACH uses with BFUSE_ATTACH_DEFAULTS.
  * @filter: out: id of the filter, unique until the module is unloaded.
  * @entries: out: entries of each ring, a power of two. The request ring has room for all that can be in flight.
@@ -359,7 +377,7 @@ struct bfuse_register {
 	__u32	slot_size;
 	__u32	known_ops;
 	__u32	unknown;
-	__u32	__reserved;
+	__u32	call_ms;
 	struct bfuse_interest defaults;
 	__u32	filter;
 	__u32	entries;
@@ -610,6 +628,10 @@ struct bfuse_next {
  * @filter: in: answer the first filter with a greater id (begin with 0); out: its id.
  * @name, @altitude, @pid, @nr_queues, @depth, @slot_size, @flags, @defaults: out: see struct bfuse_register.
  * @attachments: out: how many it has.
+ * @rules: out: how many it has by BFUSE_MATCH. This and the rest are as old as BFUSE_F_EVENTS.
+ * @call_ms: out: see struct bfuse_register.
+ * @offered: out: devices that were offered to it.
+ * @unanswered: out: calls (offers and removals) that it did not answer in time.
  *
  * ENOENT: no further one.
  */
@@ -626,6 +648,10 @@ struct bfuse_next_filter {
 	__u32	attachments;
 	__u32	__reserved;
 	struct bfuse_interest defaults;
+	__u32	rules;
+	__u32	call_ms;
+	__u64	offered;
+	__u64	unanswered;
 };
 
 /* struct bfuse_inject.flags: BFUSE_RQ_FUA, PREFLUSH, SYNC, META, PRIO, RAHEAD, IDLE, NOUNMAP */
@@ -665,12 +691,125 @@ struct bfuse_inject {
 	__u32	__reserved1;
 };
 
+/* struct bfuse_match.flags */
+#define BFUSE_MATCH_DISKS	(1u << 0)	/* whole disks */
+#define BFUSE_MATCH_PARTITIONS	(1u << 1)
+
+/**
+ * struct bfuse_match - BFUSE_MATCH: offer this filter the devices that match, those that are there and those to come.
+ * @size: sizeof(struct bfuse_match).
+ * @flags: BFUSE_MATCH_*, at least one.
+ * @name: pattern of the kernel name ("sd*", "nvme?n1"), with '*', '?', '[...]' and backslash; NUL-terminated. Empty: any name.
+ *
+ * A device that matches several rules is offered once. What else may distinguish a device (serial number, model) is in
+ * sysfs, which the filter can read while it is offered, and then decline.
+ *
+ * An arriving device is offered to one filter after the other, the lowest altitude first, before anybody can open it and
+ * before its partition table is read. Each is attached, if it accepts, before the next one is asked. A filter that does not
+ * answer within its bfuse_register.call_ms is passed over, which the log tells, and a dead one at once.
+ *
+ * Devices that are there are offered one by one after this call has returned; BFUSE_EVENT_MATCHED tells of the end. What the
+ * filter is attached to already is left out.
+ *
+ * Not offered are: hidden disks; those whose driver bypasses bios; what the filter's own process makes arrive, as it would wait
+ * for itself.
+ *
+ * EOPNOTSUPP: the filter did not list BFUSE_F_EVENTS. ENOSPC: it has BFUSE_RULES_MAX rules. ENOENT: not registered. ESHUTDOWN.
+ */
+struct bfuse_match {
+	__u32	size;
+	__u32	flags;
+	char	name[32];
+	__u64	__reserved[3];
+};
+
+/* struct bfuse_offer.flags */
+#define BFUSE_OFFER_EXISTING	(1u << 0)	/* it was there before; else it arrives */
+#define BFUSE_OFFER_PARTITION	(1u << 1)
+#define BFUSE_OFFER_READ_ONLY	(1u << 2)
+#define BFUSE_OFFER_ZONED	(1u << 3)
+#define BFUSE_OFFER_REMOVABLE	(1u << 4)	/* its medium is */
+
+/**
+ * struct bfuse_offer - BFUSE_OFFER: what is offered with BFUSE_EVENT_OFFERED.
+ * @size: sizeof(struct bfuse_offer).
+ * @flags: out: BFUSE_OFFER_*.
+ * @cookie: bfuse_request.tag of the event.
+ * @major, @minor: out: the device; /sys/dev/block/MAJOR:MINOR is there. Don't open an arriving device: that would wait.
+ * @disk_major, @disk_minor: out: of its whole disk, or the same.
+ * @sectors: out: its size in units of 512 bytes at this moment; may still be 0 (loop, device mapper).
+ * @block_size: out: logical block size, bytes.
+ * @left_ms: out: how much time is left for the answer.
+ * @device: out: kernel name.
+ *
+ * ENOENT: nobody waits for the answer (any more).
+ */
+struct bfuse_offer {
+	__u32	size;
+	__u32	flags;
+	__u64	cookie;
+	__u32	major;
+	__u32	minor;
+	__u32	disk_major;
+	__u32	disk_minor;
+	__u64	sectors;
+	__u32	block_size;
+	__u32	left_ms;
+	char	device[32];
+};
+
+/* bfuse_answer.answer */
+#define BFUSE_ANSWER_DECLINE	0	/* an offer */
+#define BFUSE_ANSWER_ACCEPT	1	/* an offer: attach me */
+#define BFUSE_ANSWER_DONE	2	/* LEAVING, TORN_OUT: I have done what I wanted */
+
+/**
+ * struct bfuse_answer - BFUSE_ANSWER: answer a call.
+ * @size: sizeof(struct bfuse_answer).
+ * @answer: BFUSE_ANSWER_*.
+ * @cookie: bfuse_request.tag of the event.
+ * @flags: ACCEPT: BFUSE_ATTACH_DEFAULTS; BFUSE_ATTACH_REPLACE: if a living filter of the same name is at this altitude, take over
+ *	from it.
+ * @interest: ACCEPT, without BFUSE_ATTACH_DEFAULTS: what to see; else all zero.
+ * @attachment, @policy: out: ACCEPT: as in struct bfuse_attach.
+ *
+ * The call is over when this returns, and whoever waited goes on; there is no BFUSE_EVENT_ATTACHED. After an answer to LEAVING or
+ * TORN_OUT the attachment ends, with BFUSE_EVENT_DETACHED when its last request is done; what waits for a verdict of LEAVING at
+ * bfuse_register.call_ms follows the policy.
+ *
+ * A regular removal (LEAVING) asks the highest altitude first, each filter is off the device before the next is asked, and
+ * attachments of partitions come before those of their disk. A device that is torn out (TORN_OUT) asks the lowest first.
+ * Device mapper's removals are regular. SCSI and virtio report no surprises. What the driver has ended before the removal
+ * reaches the block layer no longer works in LEAVING: SCSI refuses all I/O when the device was deleted (not when its driver
+ * was unbound); NVMe sets the size to 0, but injected requests still get there. Switching off a loop device (losetup -d)
+ * or ejecting a medium removes no device. A partition that is deleted leaves alone, before its disk.
+ *
+ * ENOENT: nobody waits for this answer of this filter (any more). EINVAL: not an answer to this event; the call goes on. For
+ * ACCEPT all errors of BFUSE_ATTACH, which end the call as if it were declined, except EINVAL for a bad interest.
+ */
+struct bfuse_answer {
+	__u32	size;
+	__u32	answer;
+	__u64	cookie;
+	__u32	flags;
+	__u32	__reserved;
+	struct bfuse_interest interest;
+	__u32	attachment;
+	__u32	policy;
+};
+
 /**
  * enum bfuse_log_event - what the module keeps a log of.
  */
 enum bfuse_log_event {
 	BFUSE_LOG_ATTACHED	= 0,
 	BFUSE_LOG_DETACHED	= 1,	/* @status as in BFUSE_EVENT_DETACHED */
+	BFUSE_LOG_OFFERED	= 2,	/* the device to the filter; @attachment is 0. What follows is ATTACHED or one of these: */
+	BFUSE_LOG_DECLINED	= 3,	/* the offer; @status: 0, or why the filter could not be attached */
+	BFUSE_LOG_UNANSWERED	= 4,	/* OFFERED, LEAVING or TORN_OUT; @status: -ETIMEDOUT, after @count milliseconds,
+					 * -ESHUTDOWN the filter died, -EINTR who waited was killed, -ENODEV the device left */
+	BFUSE_LOG_LEAVING	= 5,	/* the device; said of each attachment when its turn comes */
+	BFUSE_LOG_TORN_OUT	= 6,	/* the same */
 	BFUSE_LOG_DIED		= 7,	/* the filter of this attachment */
 	BFUSE_LOG_STALLED	= 8,	/* a deadline has passed and nobody is looking */
 	BFUSE_LOG_BACK		= 9,	/* served again after that */
@@ -726,8 +865,11 @@ struct bfuse_log {
 #define BFUSE_DATA		_IOW(BFUSE_IOCTL_TYPE, 0x05, struct bfuse_data)
 #define BFUSE_NEXT		_IOWR(BFUSE_IOCTL_TYPE, 0x06, struct bfuse_next)
 #define BFUSE_NEXT_FILTER	_IOWR(BFUSE_IOCTL_TYPE, 0x07, struct bfuse_next_filter)
+#define BFUSE_MATCH		_IOW(BFUSE_IOCTL_TYPE, 0x08, struct bfuse_match)
+#define BFUSE_ANSWER		_IOWR(BFUSE_IOCTL_TYPE, 0x09, struct bfuse_answer)
 #define BFUSE_INJECT		_IOW(BFUSE_IOCTL_TYPE, 0x0b, struct bfuse_inject)
 #define BFUSE_LOG		_IOWR(BFUSE_IOCTL_TYPE, 0x0c, struct bfuse_log)
+#define BFUSE_OFFER		_IOWR(BFUSE_IOCTL_TYPE, 0x11, struct bfuse_offer)
 
 /* The layout is the contract: the same on every architecture, without implicit padding. */
 #ifdef __cplusplus
@@ -747,7 +889,10 @@ BFUSE_ASSERT_SIZE(bfuse_enter, 40);
 BFUSE_ASSERT_SIZE(bfuse_data, 40);
 BFUSE_ASSERT_SIZE(bfuse_stat, 504);
 BFUSE_ASSERT_SIZE(bfuse_next, 680);
-BFUSE_ASSERT_SIZE(bfuse_next_filter, 136);
+BFUSE_ASSERT_SIZE(bfuse_next_filter, 160);
+BFUSE_ASSERT_SIZE(bfuse_match, 64);
+BFUSE_ASSERT_SIZE(bfuse_offer, 80);
+BFUSE_ASSERT_SIZE(bfuse_answer, 96);
 BFUSE_ASSERT_SIZE(bfuse_inject, 56);
 BFUSE_ASSERT_SIZE(bfuse_log, 128);
 

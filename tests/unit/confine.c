@@ -58,7 +58,7 @@ START_TEST(test_module)
 
 	for (size = 0; size <= 40; size += 40) {
 		struct call call = { SYS_ioctl, -1, (long)_IOC(_IOC_READ | _IOC_WRITE, BFUSE_IOCTL_TYPE, nr, size), 0, 0 };
-		bool serves = nr == 0x04 || nr == 0x05 || nr == 0x0b;
+		bool serves = nr == 0x04 || nr == 0x05 || nr == 0x09 || nr == 0x0b || nr == 0x11;
 
 		ck_assert_msg(lives(&call) == serves, "call %#x", nr);
 		ck_assert_int_eq(bfuse__serves((unsigned long)call.b), serves);

@@ -99,7 +99,7 @@ END_TEST
 START_TEST(test_mistakes)
 {
 	static const char *const cases[][2] = {
-		{ "", "test: no device given; use --device PATH, or --attachable to wait for some\n" },
+		{ "", "test: no device given; use --device PATH, or --match or --attachable to wait for some\n" },
 		{ "/dev/a", "test: /dev/a: unexpected; name devices with --device\n" },
 		{ "--nonsense", "test: --nonsense: unknown option, or without its value; see --help\n" },
 		{ "--device", "test: --device: unknown option, or without its value; see --help\n" },
