@@ -349,6 +349,8 @@ static int publish(struct bf_attachment *att, struct inode *inode, bool replace,
 	bf_nr_attachments++;
 	bf_log(BFUSE_LOG_ATTACHED, att, 0, 0);
 	add_lanes(att, true);
+	if (other)
+		bf_ways_inherit(att->ways, other->ways);
 	bf_chain_insert(att);
 	if (other) {
 		kref_get(&other->ref);

@@ -26,7 +26,8 @@
  *			completed under it.
  *	bf_device.lock, bf_target.lock
  *			spinlock, interrupts off: list of bios to submit. A leaf.
- *	bf_ways.lock	spinlock, interrupts off: copies under way, and who waits for them. A leaf.
+ *	bf_copies.lock	spinlock, interrupts off: copies under way, and who waits for them. A leaf.
+ *	bf_ways.lock	spinlock, interrupts off: what the log has not told of. A leaf.
  * RCU: the hash of devices and their chains; the targets of a filter.
  */
 #ifndef BLKFILTER_H
@@ -129,17 +130,24 @@ struct bf_way {
 	struct bf_range		range;
 };
 
+/* The copies under way in one place of a chain, whoever takes that place: held by the attachments that have, or had, it. */
+struct bf_copies {
+	struct kref		ref;
+	spinlock_t		lock;
+	struct rb_root_cached	ranges;
+};
+
 /* What an attachment has for them: its own pools, for what is below it may need some as well to let it go on. */
 struct bf_ways {
 	struct bio_set		legs;
 	mempool_t		pages;
 	struct mutex		patience;	/* whoever waits for pages */
+	struct bf_copies	*copies;
 	spinlock_t		lock;
-	struct rb_root_cached	copies;		/* ranges with a copy under way */
 	struct {
 		u64		count;		/* failures that the log has not told of */
 		unsigned long	logged;		/* jiffies */
-	} failures[2];
+	} failures[2];				/* under @lock */
 	struct bf_way		way[];		/* [filter->nr_queues * filter->depth] */
 };
 
@@ -567,6 +575,7 @@ void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch);
 /* way.c: verdicts that name other places */
 struct bf_ways *bf_ways_alloc(const struct bf_filter *f);
 void bf_ways_free(struct bf_ways *ways);
+void bf_ways_inherit(struct bf_ways *ways, const struct bf_ways *from);
 enum bfuse_reason bf_way_check_form(const struct bfuse_verdict *v);
 enum bfuse_reason bf_way_check_op(const struct bf_request *rq, const struct bfuse_verdict *v);
 enum bfuse_reason bf_way_bind(struct bf_request *rq, const struct bfuse_verdict *v);

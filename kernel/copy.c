@@ -6,7 +6,7 @@
  *							       ^			|
  *							       +------ next piece ------+
  *
- * Copies under way stand in a tree of ranges of their attachment, each with the hull of what it copies and what its request changes. A
+ * Copies under way stand in a tree of ranges of their attachment, which its successor inherits, each with the hull of what it copies and what its request changes. A
  * request that would change or copy something in it is parked there, and looks again when the copy is done; so nothing gets between
  * a copy and its request but what went down before. A parked request needs no memory, and waits for I/O only.
  *
@@ -57,17 +57,17 @@ static bool overlap(const struct bf_range *a, const struct bf_range *b)
 /* Parks @rq, or if it has to copy lets others be parked behind it. True: it is parked. */
 static bool enter(struct bf_request *rq)
 {
-	struct bf_ways *ways = rq->att->ways;
+	struct bf_copies *c = rq->att->ways->copies;
 	struct bf_way *way = rq->way;
 	struct bf_range *other;
 
-	spin_lock_irq(&ways->lock);
-	other = range_iter_first(&ways->copies, way->range.start, way->range.last);
+	spin_lock_irq(&c->lock);
+	other = range_iter_first(&c->ranges, way->range.start, way->range.last);
 	if (other)
 		list_add_tail(&way->range.node, &other->parked);
 	else if (copies(way))
-		range_insert(&way->range, &ways->copies);
-	spin_unlock_irq(&ways->lock);
+		range_insert(&way->range, &c->ranges);
+	spin_unlock_irq(&c->lock);
 	return other;
 }
 
@@ -210,12 +210,12 @@ static void resume(struct bf_request *rq, const struct bf_range *source, blk_sta
 
 static void leave(struct bf_request *rq, struct list_head *parked)
 {
-	struct bf_ways *ways = rq->att->ways;
+	struct bf_copies *c = rq->att->ways->copies;
 
-	spin_lock_irq(&ways->lock);
-	range_remove(&rq->way->range, &ways->copies);
+	spin_lock_irq(&c->lock);
+	range_remove(&rq->way->range, &c->ranges);
 	list_splice_init(&rq->way->range.parked, parked);
-	spin_unlock_irq(&ways->lock);
+	spin_unlock_irq(&c->lock);
 }
 
 /* The request goes its way first, and then those that waited for it; each may be gone as soon as it is on its way. */

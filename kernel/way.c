@@ -14,6 +14,23 @@
 #define MIN_LEGS	4
 #define MIN_PAGES	16
 
+static void copies_free(struct kref *ref)
+{
+	kfree(container_of(ref, struct bf_copies, ref));
+}
+
+static struct bf_copies *copies_alloc(void)
+{
+	struct bf_copies *copies = kzalloc(sizeof(*copies), GFP_KERNEL);
+
+	if (!copies)
+		return NULL;
+	kref_init(&copies->ref);
+	spin_lock_init(&copies->lock);
+	copies->ranges = RB_ROOT_CACHED;
+	return copies;
+}
+
 /* What promises nothing of the kind needs none. May sleep. */
 struct bf_ways *bf_ways_alloc(const struct bf_filter *f)
 {
@@ -21,16 +38,26 @@ struct bf_ways *bf_ways_alloc(const struct bf_filter *f)
 
 	if (!ways)
 		return NULL;
-	if (bioset_init(&ways->legs, MIN_LEGS, offsetof(struct bf_leg, bio), BIOSET_NEED_BVECS) ||
+	ways->copies = copies_alloc();
+	if (!ways->copies || bioset_init(&ways->legs, MIN_LEGS, offsetof(struct bf_leg, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&ways->pages, MIN_PAGES, 0)) {
 		bf_ways_free(ways);
 		return NULL;
 	}
 	mutex_init(&ways->patience);
 	spin_lock_init(&ways->lock);
-	ways->copies = RB_ROOT_CACHED;
 	ways->failures[0].logged = ways->failures[1].logged = jiffies - 2 * HZ;
 	return ways;
+}
+
+/* Before the attachment is found by anybody. Requests of both wait for the copies of both. */
+void bf_ways_inherit(struct bf_ways *ways, const struct bf_ways *from)
+{
+	if (!ways || !from)
+		return;
+	kref_put(&ways->copies->ref, copies_free);
+	ways->copies = from->copies;
+	kref_get(&ways->copies->ref);
 }
 
 /* No leg outlives its request. May sleep. */
@@ -38,6 +65,8 @@ void bf_ways_free(struct bf_ways *ways)
 {
 	if (!ways)
 		return;
+	if (ways->copies)
+		kref_put(&ways->copies->ref, copies_free);
 	mempool_exit(&ways->pages);
 	bioset_exit(&ways->legs);
 	kvfree(ways);
