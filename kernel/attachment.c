@@ -45,6 +45,7 @@ static void attachment_free(struct bf_attachment *att)
 	if (att->filter)
 		bf_filter_put(att->filter);
 	free_percpu(att->stat);
+	bf_ways_free(att->ways);
 	kfree(att->attached);
 	kfree(att->detached);
 	kfree_rcu(att, rcu);
@@ -260,8 +261,11 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 	att->stat = alloc_percpu(struct bf_stat);
 	att->attached = alloc_event(BFUSE_EVENT_ATTACHED);
 	att->detached = alloc_event(BFUSE_EVENT_DETACHED);
-	if (!att->stat || !att->attached || !att->detached) {
+	if (interest->verdicts & BF_WAY_VERBS)
+		att->ways = bf_ways_alloc(f);
+	if (!att->stat || !att->attached || !att->detached || (!att->ways && (interest->verdicts & BF_WAY_VERBS))) {
 		free_percpu(att->stat);
+		bf_ways_free(att->ways);
 		kfree(att->attached);
 		kfree(att->detached);
 		kfree(att);
@@ -363,6 +367,8 @@ static int publish(struct bf_attachment *att, const struct seat *seat, bool repl
 	bf_nr_attachments++;
 	bf_log(BFUSE_LOG_ATTACHED, att, 0, 0);
 	add_lanes(att, true);
+	if (other)
+		bf_ways_inherit(att->ways, other->ways);
 	bf_chain_insert(att);
 	if (other) {
 		kref_get(&other->ref);

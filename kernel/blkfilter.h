@@ -11,6 +11,8 @@
  *	 bf_lane	part of the attachment: its requests in one queue of its filter.
  *	bf_inject	a request that the filter starts itself. Ends when its completion is in the ring (inject.c).
  *	bf_upcall	a call to a filter, on the stack of whoever waits for the answer (upcall.c).
+ *	bf_target	another place for data, of one filter. Held by its table and by each request that uses it (target.c).
+ *	bf_leg		a bio of our own that does a part of a request. Ends when that bio does (leg.c).
  *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
  *
  * An intercepted bio is not cloned. Its completion is hooked (bi_end_io, bi_private), the same bio goes on, and what it
@@ -23,8 +25,11 @@
  *			allocations under it are GFP_NOIO, user memory is never touched under it.
  *	bf_queue.lock	spinlock, interrupts off: tags, lanes and the kernel's side of the rings. No bio is submitted or
  *			completed under it.
- *	bf_device.lock	spinlock, interrupts off: list of bios to submit. A leaf.
- * RCU: the hash of devices and their chains.
+ *	bf_device.lock, bf_target.lock
+ *			spinlock, interrupts off: list of bios to submit. A leaf.
+ *	bf_copies.lock	spinlock, interrupts off: copies under way, and who waits for them. A leaf.
+ *	bf_ways.lock	spinlock, interrupts off: what the log has not told of. A leaf.
+ * RCU: the hash of devices and their chains; the targets of a filter.
  */
 #ifndef BLKFILTER_H
 #define BLKFILTER_H
@@ -41,12 +46,16 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/mempool.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
 #include <linux/rculist.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "../include/uapi/blkfilter.h"
 #include "compat/compat.h"
@@ -54,8 +63,10 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_REPLACE | BFUSE_F_LOG)
-#define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD)
+			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_REPLACE | BFUSE_F_LOG)
+/* Verbs that name other places. */
+#define BF_WAY_VERBS	(1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR)
+#define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD | BF_WAY_VERBS)
 
 /* Who submitted a bio, and when; pids in the initial namespace. */
 struct bf_origin {
@@ -72,6 +83,73 @@ struct bf_mark {
 	void			*private;
 	struct gendisk		*disk;	/* only compared */
 	struct bf_origin	origin;
+};
+
+/*
+ * Another place for a filter's data. @lock and @bios are for those that may not be sent, or done, by the thread at hand.
+ */
+struct bf_target {
+	struct kref		ref;
+	struct rcu_head		rcu;
+	u32			id;
+	bool			read_only;
+	bool			forced;		/* each write is to be on stable media */
+	bool			inline_ok;	/* who submits to it waits for hardware only */
+	u32			block_size;
+	struct file		*file;
+	struct block_device	*bdev;		/* the file's, or NULL: a regular file */
+	struct block_device	*below;		/* of a regular file: the device of its file system, if it has just one; compared */
+	spinlock_t		lock;
+	struct bio_list		bios;
+	struct work_struct	work;
+	struct workqueue_struct	*wq;
+	struct work_struct	free;
+};
+
+/* The sectors @start to @last of an attached device, and who must not change them before its copy is done. */
+struct bf_range {
+	struct rb_node		rb;
+	u64			start, last, subtree_last;
+	struct list_head	parked;
+	struct list_head	node;		/* in another's @parked */
+};
+
+/*
+ * What a verdict says of other places, its targets with a reference: one for each tag, if the attachment may say such things. From
+ * the verdict to the next binding of the tag.
+ */
+struct bf_way {
+	struct bf_request	*rq;
+	struct bf_target	*target, *mirror, *copy;	/* NULL: the device below, or none */
+	u64			sector, mirror_sector, copy_sector, copy_source;
+	u32			copy_length, copied, piece;
+	u16			flags;		/* BFUSE_VERDICT_* */
+	bool			redirected;
+	u8			step;		/* of the copy: copy.c */
+	blk_status_t		copy_status, mirror_status;
+	struct bf_leg		*leg;		/* the copy's */
+	struct bf_range		range;
+};
+
+/* The copies under way in one place of a chain, whoever takes that place: held by the attachments that have, or had, it. */
+struct bf_copies {
+	struct kref		ref;
+	spinlock_t		lock;
+	struct rb_root_cached	ranges;
+};
+
+/* What an attachment has for them: its own pools, for what is below it may need some as well to let it go on. */
+struct bf_ways {
+	struct bio_set		legs;
+	mempool_t		pages;
+	struct mutex		patience;	/* whoever waits for pages */
+	struct bf_copies	*copies;
+	spinlock_t		lock;
+	struct {
+		u64		count;		/* failures that the log has not told of */
+		unsigned long	logged;		/* jiffies */
+	} failures[2];				/* under @lock */
+	struct bf_way		way[];		/* [filter->nr_queues * filter->depth] */
 };
 
 enum bf_tag_state {
@@ -106,8 +184,9 @@ struct bf_request {
 	blk_status_t		status;
 	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */
 	void			*staged; /* if they can't go to the bio: all of its data as they are to be */
-	atomic_t		parts;	/* shadow.c: parts under way */
-	u32			built;	/* bytes that have parts */
+	atomic_t		parts;	/* leg.c: legs under way */
+	u32			built;	/* shadow.c: bytes that have legs; leg.c: legs */
+	struct bf_way		*way;	/* NULL: its verdict knows only the one below */
 	struct work_struct	work;
 	u64			tag;
 	unsigned long		sent;	/* jiffies */
@@ -209,6 +288,9 @@ struct bf_filter {
 	u32			call_ms;
 	struct work_struct	match_work;	/* offers what is there already */
 	struct bfuse_interest	defaults;
+	struct xarray		targets;	/* bf_target by id, RCU */
+	u32			last_target;
+	u32			nr_targets;	/* under bf_lock */
 	bool			dead;		/* set once, under bf_lock */
 	bool			stalled;	/* some attachment may be BFUSE_STATE_STALLED */
 	pid_t			owner;		/* registered it */
@@ -290,6 +372,7 @@ struct bf_attachment {
 	unsigned long		probe;		/* jiffies: STALLED, but then one request is tried */
 	struct bf_attachment	*heir;		/* it took this one's place; with a reference */
 	struct bf_stat __percpu	*stat;
+	struct bf_ways		*ways;		/* NULL: none of BF_WAY_VERBS is promised */
 	struct bf_event		*attached, *detached;	/* allocated in advance, until they are posted */
 	struct work_struct	reap;
 	struct delayed_work	hold;		/* limit of BFUSE_POLICY_HOLD after a death */
@@ -315,6 +398,7 @@ void bf_hook_put(void);
 bool bf_hook_active(void);
 
 /* device.c: the filtered disks and their chains */
+bool bf_disk_is_hardware(const struct gendisk *disk);
 #define BF_HASH_BITS	10
 extern struct hlist_head bf_devices[1 << BF_HASH_BITS];
 
@@ -489,7 +573,6 @@ int bf_shadow_init(void);
 void bf_shadow_exit(void);
 bool bf_shadow_fits(const struct bf_request *rq);
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch);
-void bf_shadow_endio(struct bio *bio);
 
 /* inject.c: requests of a filter's own */
 long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg);
@@ -512,6 +595,67 @@ u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);
 bool bf_bio_is_refused(struct bio *bio);
 bool bf_op_sends_data(u8 op);
+
+/*
+ * leg.c: bios of our own, which do parts of a request. The request stays in BF_TAG_DOWN and counts them, and itself until the
+ * last is on its way.
+ */
+enum bf_leg_role { BF_LEG_MAIN, BF_LEG_MIRROR, BF_LEG_COPY };
+
+struct bf_leg {
+	struct bf_mark		mark;	/* first: bio->bi_private points here */
+	struct bf_request	*rq;
+	struct bf_target	*target; /* the request's; NULL: it goes below the attachment */
+	struct bf_leg		*shares; /* whose pages it uses, with a count in @users */
+	refcount_t		users;
+	u8			role;
+	void			(*release)(struct bio *bio);	/* of pages that it has itself */
+	struct bio		bio;	/* last: its vectors follow */
+};
+
+struct bf_leg *bf_leg_clone(struct bf_request *rq, enum bf_leg_role role, struct bf_leg *of, u32 offset, gfp_t gfp);
+struct block_device *bf_leg_bdev(const struct bf_request *rq, enum bf_leg_role role);
+void bf_leg_init(struct bf_leg *leg, struct bf_request *rq, enum bf_leg_role role);
+void bf_leg_aim(struct bf_leg *leg, u32 offset);
+void bf_leg_mark(struct bf_leg *leg);
+void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch);
+void bf_leg_put(struct bf_leg *leg);
+void bf_leg_endio(struct bio *bio);
+void bf_legs_begin(struct bf_request *rq);
+void bf_legs_end(struct bf_request *rq);
+void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch);
+
+/* way.c: verdicts that name other places */
+struct bf_ways *bf_ways_alloc(const struct bf_filter *f);
+void bf_ways_free(struct bf_ways *ways);
+void bf_ways_inherit(struct bf_ways *ways, const struct bf_ways *from);
+enum bfuse_reason bf_way_check_form(const struct bfuse_verdict *v);
+enum bfuse_reason bf_way_check_op(const struct bf_request *rq, const struct bfuse_verdict *v);
+enum bfuse_reason bf_way_bind(struct bf_request *rq, const struct bfuse_verdict *v);
+void bf_way_begin(struct bf_request *rq, struct bf_batch *batch);
+void bf_way_go(struct bf_request *rq, struct bf_batch *batch);
+void bf_way_release(struct bf_request *rq);
+void bf_way_failed(struct bf_request *rq, enum bf_leg_role role, blk_status_t status);
+blk_status_t bf_way_status(const struct bf_request *rq, blk_status_t status);
+void bf_way_describe(const struct bf_request *rq, struct bfuse_request *desc);
+
+/* copy.c: what is to be preserved before a request goes on */
+bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch);
+void bf_copy_endio(struct bf_leg *leg);
+
+/* target.c: other places for data */
+long bf_target_add(struct bf_filter *f, struct bfuse_target *arg);
+long bf_target_remove(struct bf_filter *f, const struct bfuse_untarget *arg);
+void bf_targets_drop(struct bf_filter *f);
+struct bf_target *bf_target_get(struct bf_filter *f, u32 id);
+void bf_target_put(struct bf_target *t);
+bool bf_target_loops(const struct bf_target *t, const struct bf_attachment *att);
+bool bf_range_is_good(u64 sector, u64 bytes, u64 capacity, u32 block_size);
+bool bf_target_takes(const struct bf_target *t, u8 op, u64 sector, u64 bytes);
+void bf_target_submit(struct bf_target *t, struct bio *bio, const struct bf_origin *origin);
+
+/* backing.c: a regular file as a device */
+void bf_backing_do(struct bf_target *t, struct bio *bio);
 
 /* log.c: what happened */
 void bf_log(enum bfuse_log_event event, const struct bf_attachment *att, s32 status, u64 count);

@@ -17,7 +17,7 @@ struct hlist_head bf_devices[1 << BF_HASH_BITS];
  * Who may wait while submitting. A driver with submit_bio is stacked; a disk without a parent device (loop, nbd,
  * null_blk) may have a file or a process behind it. What remains waits for hardware only.
  */
-static bool is_hardware(const struct gendisk *disk)
+bool bf_disk_is_hardware(const struct gendisk *disk)
 {
 	return !disk->fops->submit_bio && disk_to_dev(disk)->parent;
 }
@@ -76,7 +76,7 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	kref_init(&dev->ref);
 	get_device(disk_to_dev(disk));
 	dev->disk = disk;
-	dev->may_submit_inline = is_hardware(disk);
+	dev->may_submit_inline = bf_disk_is_hardware(disk);
 	dev->zone_sectors = bdev_is_zoned(disk->part0) ? bdev_zone_sectors(disk->part0) : 0;
 	INIT_LIST_HEAD(&dev->chain);
 	spin_lock_init(&dev->lock);

@@ -193,6 +193,7 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	INIT_LIST_HEAD(&f->attachments);
 	INIT_LIST_HEAD(&f->upcalls);
 	bf_rules_init(f);
+	xa_init_flags(&f->targets, XA_FLAGS_ALLOC1);
 	init_waitqueue_head(&f->poll_wait);
 	INIT_DELAYED_WORK(&f->watch, bf_settle_watch);
 	INIT_WORK(&f->free, free_work);
@@ -294,6 +295,7 @@ void bf_filter_die(struct bf_filter *f)
 	list_for_each_entry(att, &f->attachments, of_filter)
 		bereave(att);
 	bf_upcalls_end(f);
+	bf_targets_drop(f);
 	bf_unlock(noio);
 	wake_all(f);
 	for (i = 0; i < f->nr_queues; i++)

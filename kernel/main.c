@@ -39,6 +39,8 @@ union bf_arg {
 	struct bfuse_detach	detach;
 	struct bfuse_enter	enter;
 	struct bfuse_data	data;
+	struct bfuse_target	target;
+	struct bfuse_untarget	untarget;
 	struct bfuse_inject	inject;
 	struct bfuse_log	log;
 	struct bfuse_next	next;
@@ -103,6 +105,16 @@ static long do_data(struct file *file, union bf_arg *arg)
 	return filter_of(file) ? bf_data(filter_of(file), &arg->data) : -ENOENT;
 }
 
+static long do_target(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_target_add(filter_of(file), &arg->target) : -ENOENT;
+}
+
+static long do_untarget(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_target_remove(filter_of(file), &arg->untarget) : -ENOENT;
+}
+
 static long do_inject(struct file *file, union bf_arg *arg)
 {
 	return filter_of(file) ? bf_inject(filter_of(file), &arg->inject) : -ENOENT;
@@ -150,6 +162,8 @@ static const struct bf_call {
 	[_IOC_NR(BFUSE_DETACH)] = { do_detach, sizeof(struct bfuse_detach), sizeof(struct bfuse_detach) },
 	[_IOC_NR(BFUSE_ENTER)] = { do_enter, sizeof(struct bfuse_enter), sizeof(struct bfuse_enter), SERVE },
 	[_IOC_NR(BFUSE_DATA)] = { do_data, sizeof(struct bfuse_data), sizeof(struct bfuse_data), SERVE },
+	[_IOC_NR(BFUSE_TARGET)] = { do_target, sizeof(struct bfuse_target), sizeof(struct bfuse_target) },
+	[_IOC_NR(BFUSE_UNTARGET)] = { do_untarget, sizeof(struct bfuse_untarget), sizeof(struct bfuse_untarget) },
 	[_IOC_NR(BFUSE_INJECT)] = { do_inject, sizeof(struct bfuse_inject), sizeof(struct bfuse_inject), SERVE },
 	[_IOC_NR(BFUSE_LOG)] = { do_log, sizeof(struct bfuse_log), sizeof(struct bfuse_log) },
 	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), sizeof(struct bfuse_next) },

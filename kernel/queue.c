@@ -150,6 +150,7 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, c
 	rq->abandoned = false;
 	rq->with_data = false;
 	rq->stored = 0;
+	rq->way = NULL;
 	rq->tag += 1ull << 32;
 	rq->mark.origin = *origin;
 	bf_mark_bio(bio, &rq->mark, bf_request_endio);
@@ -297,6 +298,8 @@ static void post_done(struct bf_request *rq)
 	desc.time = ktime_get_ns();
 	desc.cpu = raw_smp_processor_id();
 	desc.flags = rq->with_data ? BFUSE_RQ_PAYLOAD : 0;
+	if (unlikely(rq->way))
+		bf_way_describe(rq, &desc);
 	bf_count(rq->att, notified);
 	if (rq->hold) {
 		desc.flags |= BFUSE_RQ_HELD;

@@ -121,7 +121,7 @@ bool bf_bio_is_marked(const struct bio *bio)
 	const struct bf_mark *mark = bio->bi_private;
 
 	return (bio->bi_end_io == bf_request_endio || bio->bi_end_io == loose_endio ||
-		bio->bi_end_io == bf_shadow_endio || bio->bi_end_io == bf_inject_endio) &&
+		bio->bi_end_io == bf_leg_endio || bio->bi_end_io == bf_inject_endio) &&
 	       mark->disk == bio->bi_bdev->bd_disk;
 }
 

@@ -9,15 +9,15 @@
 #include "blkfilter.h"
 
 #define ALL_FLAGS	(BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO | BFUSE_VERDICT_HOLD | \
-			 BFUSE_VERDICT_MODIFY)
+			 BFUSE_VERDICT_MODIFY | BFUSE_VERDICT_COPY_BEFORE | BFUSE_VERDICT_MIRROR | BFUSE_VERDICT_LENIENT)
 
 static enum bfuse_reason check_form(const struct bfuse_verdict *v)
 {
-	if (v->__reserved0 || memchr_inv(v->__reserved, 0, sizeof(v->__reserved)))
+	if (v->__reserved0)
 		return BFUSE_REASON_RESERVED;
 	if (v->type >= BFUSE_VERDICT_TYPES)
 		return BFUSE_REASON_TYPE;
-	return BFUSE_REASON_NONE;
+	return bf_way_check_form(v);
 }
 
 static bool status_is_known(const struct bf_request *rq, s32 status)
@@ -75,10 +75,12 @@ static bool may_hold(const struct bf_request *rq)
 	return rq->op != BFUSE_OP_ZONE_APPEND && !(bf_op_sends_data(rq->op) && bdev_is_zoned(rq->bio->bi_bdev));
 }
 
-/* With MODIFY, HOLD or both. */
+/* More than PASS as it is. */
 static enum bfuse_reason check_change(const struct bf_request *rq, const struct bfuse_verdict *v)
 {
-	if (bio_has_crypt_ctx(rq->bio) || (rq->bio->bi_opf & REQ_INTEGRITY))
+	bool as_it_is = v->type == BFUSE_PASS && !(v->flags & (BFUSE_VERDICT_HOLD | BFUSE_VERDICT_MODIFY | BFUSE_VERDICT_MIRROR));
+
+	if (!as_it_is && (bio_has_crypt_ctx(rq->bio) || (rq->bio->bi_opf & REQ_INTEGRITY)))
 		return BFUSE_REASON_CONTEXT;
 	if ((v->flags & BFUSE_VERDICT_HOLD) && !may_hold(rq))
 		return BFUSE_REASON_OP;
@@ -89,17 +91,18 @@ static enum bfuse_reason check_change(const struct bf_request *rq, const struct 
 	return bf_shadow_fits(rq) ? check_modify(rq, v) : BFUSE_REASON_LENGTH;
 }
 
+/* PASS and REDIRECT. */
 static enum bfuse_reason check_pass(const struct bf_request *rq, const struct bfuse_verdict *v)
 {
 	if (v->status)
 		return BFUSE_REASON_STATUS;
-	if (likely(!(v->flags & ~BFUSE_VERDICT_NOTIFY)))
+	if (likely(v->type == BFUSE_PASS && !(v->flags & ~BFUSE_VERDICT_NOTIFY)))
 		return BFUSE_REASON_NONE;
 	if (v->flags & BFUSE_VERDICT_ZERO)
 		return BFUSE_REASON_FLAGS;
 	if ((v->flags & (BFUSE_VERDICT_STORED | BFUSE_VERDICT_MODIFY)) == BFUSE_VERDICT_STORED)
 		return BFUSE_REASON_FLAGS;
-	return check_change(rq, v);
+	return bf_way_check_op(rq, v) ?: check_change(rq, v);
 }
 
 /* The second verdict on a request whose completion was held. */
@@ -107,6 +110,8 @@ static enum bfuse_reason check_held(const struct bf_request *rq, const struct bf
 {
 	if (v->type == BFUSE_COMPLETE)
 		return check_complete(rq, v);
+	if (v->type == BFUSE_REDIRECT)
+		return BFUSE_REASON_OP;
 	if (v->status)
 		return BFUSE_REASON_STATUS;
 	if (!v->flags)
@@ -124,6 +129,10 @@ static u32 verbs_of(const struct bfuse_verdict *v)
 		verbs |= 1u << BFUSE_MODIFY;
 	if (v->flags & BFUSE_VERDICT_HOLD)
 		verbs |= 1u << BFUSE_HOLD;
+	if (v->flags & BFUSE_VERDICT_COPY_BEFORE)
+		verbs |= 1u << BFUSE_COPY_BEFORE;
+	if (v->flags & BFUSE_VERDICT_MIRROR)
+		verbs |= 1u << BFUSE_MIRROR;
 	return verbs;
 }
 
@@ -146,13 +155,17 @@ static void count_verdict(const struct bf_attachment *att, const struct bfuse_ve
 		bf_count(att, verdicts[BFUSE_MODIFY]);
 	if (v->flags & BFUSE_VERDICT_HOLD)
 		bf_count(att, verdicts[BFUSE_HOLD]);
+	if (v->flags & BFUSE_VERDICT_COPY_BEFORE)
+		bf_count(att, verdicts[BFUSE_COPY_BEFORE]);
+	if (v->flags & BFUSE_VERDICT_MIRROR)
+		bf_count(att, verdicts[BFUSE_MIRROR]);
 }
 
 static void take_verdict(struct bf_request *rq, const struct bfuse_verdict *v)
 {
 	rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent--;
 	count_verdict(rq->att, v);
-	if (rq->state == BF_TAG_HELD || v->type != BFUSE_PASS) {
+	if (rq->state == BF_TAG_HELD || v->type == BFUSE_COMPLETE) {
 		rq->state = BF_TAG_BUSY;
 		return;
 	}
@@ -182,7 +195,7 @@ static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v
 	} else if (rq->state != BF_TAG_SENT && rq->state != BF_TAG_HELD) {
 		reason = BFUSE_REASON_STATE;
 	} else {
-		reason = check(rq, v);
+		reason = check(rq, v) ?: bf_way_bind(rq, v);
 		if (!reason) {
 			take_verdict(rq, v);
 			*found = rq;
@@ -234,8 +247,10 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 
 	if (!rq)
 		return reason;
-	if (v->type != BFUSE_PASS || rq->completed) {
+	if (v->type == BFUSE_COMPLETE || rq->completed) {
 		complete_request(rq, v);
+	} else if (unlikely(rq->way)) {
+		bf_way_begin(rq, batch);
 	} else if (unlikely(v->flags & BFUSE_VERDICT_MODIFY)) {
 		bf_shadow_forward(rq, batch);
 	} else {

@@ -133,6 +133,23 @@ int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, u
 int bfuse_detach(struct bfuse *bfuse, uint32_t attachment, uint32_t flags);
 
 /**
+ * bfuse_target - make a block device or regular file known as a place for data, see struct bfuse_target.
+ * @fd: the caller's, not needed after the call: the module keeps what it refers to.
+ * @flags: BFUSE_TARGET_READ_ONLY or 0.
+ * @target: out: id, for the functions below.
+ *
+ * After bfuse_register() or bfuse_set_filter(). Any thread may call it. Returns 0 or a negative errno as struct bfuse_target says.
+ */
+int bfuse_target(struct bfuse *bfuse, int fd, uint32_t flags, uint32_t *target);
+
+/**
+ * bfuse_untarget - give a target up. Any thread.
+ *
+ * Returns 0, -ENOENT: there is none, -EBUSY: a request uses it.
+ */
+int bfuse_untarget(struct bfuse *bfuse, uint32_t target);
+
+/**
  * bfuse_fd - file descriptor for poll(2): readable while any queue has entries. Owned by the handle.
  */
 int bfuse_fd(const struct bfuse *bfuse);
@@ -379,6 +396,7 @@ struct bfuse_option {
  *	log says so. This makes BFUSE_POLICY_ERROR the
  *	default policy and the default for unknown operations: nothing gets past the filter when it is not there.
  * @modifies: they may return BFUSE_REPLY_MODIFY. The same holds.
+ * @redirects, @mirrors, @copies: they may call bfuse_io_redirect(), _mirror(), _copy_before(). The same holds.
  * @payload: mask of operations whose data shall come along, see struct bfuse_interest; each needs a callback.
  * @queues, @depth, @slot_size: see struct bfuse_register; 0: one per CPU, 128, and 65536 if there is a payload.
  * @policy, @fallback, @deadline_ms, @hold_ms: see struct bfuse_interest; 0 for defaults.
@@ -386,11 +404,14 @@ struct bfuse_option {
  * @read to @other: called for each such request, by the thread of its queue. The kernel doesn't cross for operations
  *	whose callback is NULL: they cost nothing.
  * @any: stands in for all that are NULL.
- * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu.
+ * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu. Also one whose copy or mirror
+ *	failed, however it was answered: @done->flags, @done->other_status.
  * @held: a request answered with BFUSE_REPLY_HOLD has completed, as @done says, and waits for the reply: BFUSE_REPLY_PASS
  *	completes it so, BFUSE_REPLY_MODIFY a successful read with other data, BFUSE_REPLY_COMPLETE with success (of a read
  *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. The last three need @completes.
  *	Like @completes it makes BFUSE_POLICY_ERROR the default.
+ * @registered: the filter is registered, and nothing is attached yet: the place for bfuse_target(). 0, or a negative errno, with which
+ *	bfuse_set_filter() then fails.
  * @attached: this filter is on a device now, by bfuse_attach() (called in there), by a rule (by the thread that calls @offered)
  *	or by somebody else (called by the thread of queue 0). The first requests may come before.
  * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed, -ESTALE a successor has taken over. By the
@@ -419,6 +440,9 @@ struct bfuse_filter {
 	uint32_t flags;
 	bool completes;
 	bool modifies;
+	bool redirects;
+	bool mirrors;
+	bool copies;
 	uint32_t payload;
 	uint32_t queues;
 	uint32_t depth;
@@ -444,6 +468,7 @@ struct bfuse_filter {
 	bfuse_op_fn any;
 	void (*done)(struct bfuse_io *io, const struct bfuse_request *done, void *user);
 	int (*held)(struct bfuse_io *io, const struct bfuse_request *done, void *user);
+	int (*registered)(struct bfuse *bfuse, void *user);
 	void (*attached)(const struct bfuse_next *attachment, void *user);
 	void (*detached)(uint32_t attachment, int status, void *user);
 	const struct bfuse_rule *match;
@@ -600,6 +625,34 @@ int bfuse_io_fetch(struct bfuse_io *io, void *buffer, uint32_t offset, uint32_t 
  */
 int bfuse_io_store(struct bfuse_io *io, const void *buffer, uint32_t offset, uint32_t length);
 
+/*
+ * Other places. What these four say takes effect when the request is answered with BFUSE_REPLY_PASS, NOTIFY, HOLD or MODIFY, and only then; all
+ * of them may be said of one request. What each does, and how it fails: BFUSE_REDIRECT and BFUSE_VERDICT_* in <blkfilter.h>. A @target is an
+ * id of bfuse_target(), and sectors are of 512 bytes.
+ */
+
+/**
+ * bfuse_io_redirect - instead of where it came for it goes to @sector of @target; 0: of the same device, below this filter.
+ */
+void bfuse_io_redirect(struct bfuse_io *io, uint32_t target, uint64_t sector);
+
+/**
+ * bfuse_io_mirror - the same is also done at @sector of @target.
+ */
+void bfuse_io_mirror(struct bfuse_io *io, uint32_t target, uint64_t sector);
+
+/**
+ * bfuse_io_copy_before - before it goes on what the device has is copied.
+ * @target, @sector: to where; 0: the same device, below this filter.
+ * @source, @length: what: first sector, bytes.
+ */
+void bfuse_io_copy_before(struct bfuse_io *io, uint32_t target, uint64_t sector, uint64_t source, uint32_t length);
+
+/**
+ * bfuse_io_lenient - it is not to fail when its mirror or copy does.
+ */
+void bfuse_io_lenient(struct bfuse_io *io);
+
 /**
  * bfuse_inject_fn - a request of bfuse_inject() has completed.
  * @status: 0 or a negative errno.
@@ -620,6 +673,12 @@ typedef void (*bfuse_inject_fn)(int status, void *user);
  */
 int bfuse_inject(struct bfuse *bfuse, uint32_t attachment, unsigned int op, uint32_t flags, uint64_t sector, void *buffer,
 		 uint32_t length, bfuse_inject_fn done, void *user);
+
+/**
+ * bfuse_inject_target - the same to a target that is a block device, seen by its whole chain. As bfuse_inject().
+ */
+int bfuse_inject_target(struct bfuse *bfuse, uint32_t target, unsigned int op, uint32_t flags, uint64_t sector, void *buffer,
+			uint32_t length, bfuse_inject_fn done, void *user);
 
 /**
  * bfuse_main - the main() of a filter program: command line, messages, signals, hardening.
@@ -690,7 +749,7 @@ const char *bfuse_reason_text(unsigned int reason);
 const char *bfuse_log_event_name(unsigned int event);
 
 /**
- * bfuse_verdict_name - enum bfuse_verb: "pass", "complete", "modify", "hold", "unknown". Static.
+ * bfuse_verdict_name - enum bfuse_verb: "pass", "complete", "redirect", ...; "unknown". Static.
  */
 const char *bfuse_verdict_name(unsigned int type);
 

@@ -29,6 +29,7 @@ enum data_place {
 /**
  * struct io - what is behind a struct bfuse_io; one per tag.
  * @buffer: allocated; for data that don't fit into the slot.
+ * @places: what the bfuse_io_*() functions said of other places, as fields of the verdict to come.
  * @done: the request has completed, its DONE entry is being looked at, or held: @held.
  */
 struct io {
@@ -36,6 +37,7 @@ struct io {
 	struct bfuse_queue *queue;
 	void *buffer;
 	enum data_place place;
+	struct bfuse_verdict places;
 	bool done;
 	bool held;
 	uint32_t done_flags;

@@ -32,9 +32,9 @@
  *
  * Privilege
  *	BFUSE_GET_INFO needs none. All else needs that the file was opened with CAP_SYS_ADMIN. What controls (REGISTER,
- *	ATTACH, DETACH, MATCH, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2), poll(2),
- *	ENTER, DATA, INJECT, OFFER, ANSWER) does not. So a privileged process can open, register and attach, and hand the
- *	file to one that may only serve; what it made rules for, that one may accept.
+ *	ATTACH, DETACH, MATCH, TARGET, UNTARGET, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2),
+ *	poll(2), ENTER, DATA, INJECT, OFFER, ANSWER) does not. So a privileged process can open, register and attach, and hand
+ *	the file to one that may only serve; what it made rules for, that one may accept.
  *
  * Errors common to all ioctls: EFAULT (bad pointer), EINVAL (size too small, reserved or unknown bits), E2BIG (see
  * above), ENOTTY (unknown ioctl), EPERM (see privilege).
@@ -59,6 +59,7 @@
 #define BFUSE_INJECT_MAX	(1u << 20)	/* bytes of data of one injected request */
 #define BFUSE_CALL_MS_MAX	60000	/* milliseconds */
 #define BFUSE_RULES_MAX		64	/* per filter */
+#define BFUSE_TARGETS_MAX	64	/* targets per filter */
 
 /**
  * enum bfuse_op - block operations, as bits of an operation mask: 1u << op.
@@ -109,6 +110,8 @@ enum bfuse_op {
 #define BFUSE_RQ_PAYLOAD	(1u << 25)	/* the slot holds the first min(length, slot_size) bytes of the data */
 #define BFUSE_RQ_INJECTED	(1u << 26)	/* a filter started it: @injector */
 #define BFUSE_RQ_HELD		(1u << 27)	/* in a BFUSE_DONE: the completion waits for a second verdict */
+#define BFUSE_RQ_MIRROR_FAILED	(1u << 28)	/* in a BFUSE_DONE: @other_status says how */
+#define BFUSE_RQ_COPY_FAILED	(1u << 29)	/* in a BFUSE_DONE: likewise the copy, or one that it had to wait for */
 
 /* bfuse_request.kind */
 #define BFUSE_REQUEST		0	/* wants exactly one verdict */
@@ -160,6 +163,8 @@ enum bfuse_event {
  * @status: BFUSE_DONE, BFUSE_INJECTED: 0 or a negative errno. BFUSE_EVENT: see the event.
  * @injector: BFUSE_REQUEST with BFUSE_RQ_INJECTED: id of the filter that did; pid and tgid are its thread's. Otherwise 0.
  * @cpu: CPU that submitted, or for BFUSE_DONE completed, the bio.
+ * @other_status: BFUSE_DONE with BFUSE_RQ_MIRROR_FAILED or BFUSE_RQ_COPY_FAILED: the negative errno of that, for both that
+ *	of the copy. Otherwise 0.
  */
 struct bfuse_request {
 	__u8	kind;
@@ -179,7 +184,7 @@ struct bfuse_request {
 		__u32	injector;
 	};
 	__u16	cpu;
-	__u16	__reserved;
+	__s16	other_status;
 };
 
 /**
@@ -189,20 +194,32 @@ struct bfuse_request {
  * @BFUSE_COMPLETE: ends here with @status; nothing below sees it. A successful read takes its data from the slot, after
  *	BFUSE_VERDICT_STORED from what BFUSE_DATA stored, after BFUSE_VERDICT_ZERO reads as zeroes; bytes that nobody
  *	supplied read as zero, never as stale memory.
+ * @BFUSE_REDIRECT: to another place instead: to @sector of @target. For a target of 0 that is another place of the same device,
+ *	seen by lower altitudes only; any other device gets it from the top of its chain. For READ, WRITE, FLUSH (@sector is 0),
+ *	DISCARD, WRITE_ZEROES and SECURE_ERASE; nothing reaches the place that it came for. It completes as the target
+ *	does, whose errors are its own: EOPNOTSUPP for an operation that the target does not have. NOTIFY, HOLD, MODIFY,
+ *	MIRROR and COPY_BEFORE work as for PASS.
  * @BFUSE_MODIFY: BFUSE_VERDICT_MODIFY.
+ * @BFUSE_COPY_BEFORE: BFUSE_VERDICT_COPY_BEFORE.
+ * @BFUSE_MIRROR: BFUSE_VERDICT_MIRROR.
  * @BFUSE_HOLD: BFUSE_VERDICT_HOLD.
  */
 enum bfuse_verb {
 	BFUSE_PASS		= 0,
 	BFUSE_COMPLETE		= 1,
-	BFUSE_VERDICT_TYPES	= 2,	/* those below are no values of bfuse_verdict.type */
+	BFUSE_REDIRECT		= 2,
+	BFUSE_VERDICT_TYPES	= 3,	/* those below are no values of bfuse_verdict.type */
 	BFUSE_MODIFY		= 3,
+	BFUSE_COPY_BEFORE	= 4,
+	BFUSE_MIRROR		= 5,
 	BFUSE_HOLD		= 6,
 	BFUSE_VERBS		= 7,	/* grows with the ABI */
 };
 
 /*
  * bfuse_verdict.flags
+ *
+ * What is said of PASS here goes for REDIRECT, too.
  *
  * NOTIFY	PASS: tell me with a BFUSE_DONE when it has completed.
  * STORED	the data were stored with BFUSE_DATA: COMPLETE of a read, MODIFY.
@@ -217,22 +234,56 @@ enum bfuse_verb {
  *		it. If the filter dies, policy PASS completes it as it did, ERROR fails it, and for HOLD the successor gets the
  *		request anew, as if it had not been done yet. ZONE_APPEND can't be held, nor can a WRITE to a zoned device.
  *
- * Neither MODIFY nor HOLD works on what has an inline encryption context or integrity metadata: BFUSE_REASON_CONTEXT.
+ * COPY_BEFORE	PASS of a WRITE, DISCARD, WRITE_ZEROES or SECURE_ERASE: @copy_length bytes of the device from @copy_source on, as they
+ *		are below this altitude, are first written to @copy_sector of @copy_target (0: the same device, below this
+ *		altitude). Which range that is, and whether it is what the request overwrites, is the filter's choice; the
+ *		kernel moves it in pieces of up to 1 MiB. When all of it is written the request goes on. Until then no other
+ *		request of this attachment that would change the range, and whose verdict came later, goes down: it waits for
+ *		the copy. Verdicts come in the order of a queue's ring; between two queues the filter itself must see to it, for
+ *		instance by keeping what would change the range until the BFUSE_DONE. What was passed before, and has
+ *		not completed yet, may or may not be in the copy. If the copy fails (an error of the device in reading, of the target in
+ *		writing, ENOSPC when that is full) the request fails with that status and is not done: nothing is overwritten
+ *		that was not preserved; and so fail those that waited for it, unless they bring a copy of their own. Not
+ *		on zoned devices.
+ * MIRROR	PASS of a WRITE, FLUSH, DISCARD, WRITE_ZEROES or SECURE_ERASE: the same at @mirror_sector (of a FLUSH: 0) of @mirror, which is
+ *		not 0. With MODIFY it gets the modified data. Both begin at the same time, and the request completes when
+ *		both have: with the device's status if that failed, else, if the mirror failed (for instance with EOPNOTSUPP, when it
+ *		does not know the operation), with the mirror's. What is where then is not known, as after any failed write. Both take the
+ *		data from the same memory: who changes it while it is being written (as some do with direct I/O) may find
+ *		different data in the two, and so who writes to one place twice without waiting.
+ * LENIENT	with COPY_BEFORE or MIRROR: a failure of these is not the request's, which goes on and ends with the device's
+ *		status.
+ *
+ * A failed copy or mirror is always told by a BFUSE_DONE with BFUSE_RQ_COPY_FAILED or BFUSE_RQ_MIRROR_FAILED, LENIENT and NOTIFY or not.
+ * Once the verdict is given the filter's death changes nothing of all this.
+ *
+ * Neither MODIFY nor HOLD nor MIRROR nor REDIRECT works on what has an inline encryption context or integrity metadata:
+ * BFUSE_REASON_CONTEXT.
  */
 #define BFUSE_VERDICT_NOTIFY	(1u << 0)
 #define BFUSE_VERDICT_STORED	(1u << 1)
 #define BFUSE_VERDICT_ZERO	(1u << 2)
 #define BFUSE_VERDICT_HOLD	(1u << 3)
 #define BFUSE_VERDICT_MODIFY	(1u << 4)
+#define BFUSE_VERDICT_COPY_BEFORE (1u << 5)
+#define BFUSE_VERDICT_MIRROR	(1u << 6)
+#define BFUSE_VERDICT_LENIENT	(1u << 7)
 
 /**
  * struct bfuse_verdict - entry of the verdict ring, written by the filter.
- * @type: BFUSE_PASS or BFUSE_COMPLETE.
+ * @type: BFUSE_PASS, BFUSE_COMPLETE or BFUSE_REDIRECT.
  * @flags: BFUSE_VERDICT_*.
  * @status: COMPLETE: 0 or a negative errno out of EIO, EOPNOTSUPP, ENOSPC, ENODATA, EBADE, EILSEQ, ENOLINK, EREMOTEIO,
  *	ETIMEDOUT, ENOMEM, EROFS and EPERM (both reach the submitter as EIO), and EAGAIN (only for BFUSE_RQ_NOWAIT;
  *	io_uring hands it to the application instead of trying again).
  * @tag: the request's.
+ * @target, @sector: REDIRECT: where to; 0 in all other verdicts.
+ * @mirror, @mirror_sector: MIRROR: where to; else 0.
+ * @copy_target, @copy_sector: COPY_BEFORE: where to; else 0.
+ * @copy_source, @copy_length: COPY_BEFORE: what, a sector and bytes; else 0.
+ *
+ * Targets are ids of struct bfuse_target. Sectors count 512 bytes from the start of the target, or of the attached device. Each range must
+ * begin and end at logical blocks of the device that it is on, and lie inside it: BFUSE_REASON_TARGET.
  */
 struct bfuse_verdict {
 	__u8	type;
@@ -240,7 +291,14 @@ struct bfuse_verdict {
 	__u16	flags;
 	__s32	status;
 	__u64	tag;
-	__u64	__reserved[6];
+	__u32	target;
+	__u32	mirror;
+	__u64	sector;
+	__u64	mirror_sector;
+	__u32	copy_target;
+	__u32	copy_length;
+	__u64	copy_sector;
+	__u64	copy_source;
 };
 
 /**
@@ -307,6 +365,7 @@ struct bfuse_interest {
 #define BFUSE_F_HOLD		(1ull << 3)	/* BFUSE_POLICY_HOLD, adoption by a successor */
 #define BFUSE_F_HELD		(1ull << 4)	/* BFUSE_VERDICT_HOLD */
 #define BFUSE_F_MODIFY		(1ull << 5)	/* BFUSE_VERDICT_MODIFY */
+#define BFUSE_F_TARGETS		(1ull << 6)	/* BFUSE_TARGET, REDIRECT, COPY_BEFORE, MIRROR, bfuse_inject.target */
 #define BFUSE_F_INJECT		(1ull << 7)	/* BFUSE_INJECT */
 #define BFUSE_F_EVENTS		(1ull << 8)	/* BFUSE_MATCH, OFFER, ANSWER; a filter that lists it is called at removals */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
@@ -462,7 +521,59 @@ enum bfuse_reason {
 	BFUSE_REASON_LENGTH	= 7,	/* more data than the slot can hold, without STORED or ZERO; too long for MODIFY */
 	BFUSE_REASON_RESERVED	= 8,	/* a reserved field is not zero */
 	BFUSE_REASON_OP		= 9,	/* a verb that is not defined for this operation */
-	BFUSE_REASON_CONTEXT	= 11,	/* inline encryption context or integrity metadata: can't be changed or held */
+	BFUSE_REASON_TARGET	= 10,	/* no such target, read-only, or a range that is not in it or not of whole blocks */
+	BFUSE_REASON_CONTEXT	= 11,	/* inline encryption context or integrity metadata: can't be changed, held or sent elsewhere */
+	BFUSE_REASON_LOOP	= 13,	/* the target is, or lies on, a device that the filter filters: see struct bfuse_target */
+};
+
+/* struct bfuse_target.flags */
+#define BFUSE_TARGET_READ_ONLY	(1u << 0)	/* nothing but READ and FLUSH; @fd need not be open for writing */
+
+/**
+ * struct bfuse_target - BFUSE_TARGET: make a block device or a regular file known as a place for data.
+ * @size: sizeof(struct bfuse_target).
+ * @fd: open for reading and, unless BFUSE_TARGET_READ_ONLY, writing. The open file is the filter's, and stays open, until
+ *	BFUSE_UNTARGET or the filter's end. With O_DSYNC each write is on stable media before it counts as done.
+ * @flags: BFUSE_TARGET_*.
+ * @target: out: id, of this filter only.
+ * @block_size: out: bytes; what sectors and lengths must be multiples of.
+ * @sectors: out: capacity at this moment; of a file as much as it may grow to.
+ *
+ * A block device sees what goes there from the top of its own chain, all but the attachments of this filter: a filter's own
+ * requests are never for itself. The descriptors there say BFUSE_RQ_INJECTED, and name this filter.
+ *
+ * A file is read and written through its page cache, or past it if it is opened with O_DIRECT. It grows as it is written to, and reads as
+ * zeroes behind its end. As with a loop device an error of the file system in writing back may only be told by the next FLUSH, unless
+ * the file has O_DSYNC. DISCARD and WRITE_ZEROES punch holes; SECURE_ERASE fails with EOPNOTSUPP.
+ *
+ * BFUSE_REASON_LOOP when a verdict names what can't be a target there: the attached device itself, the disk around it or a
+ * partition in it (another place of the same device is REDIRECT with target 0), or a file whose file system is on one of these
+ * or on any disk that this filter is attached to. Deeper stacks (a file on dm on the attached disk) are not noticed: there requests may
+ * wait for each other for ever.
+ *
+ * EBADF; EINVAL: neither a block device nor a regular file, or one that can't be read and written; EACCES: not open for what @flags say; ENOSPC:
+ * BFUSE_TARGETS_MAX; ENOMEM; ENOENT: not registered; ESHUTDOWN: the filter is dead.
+ */
+struct bfuse_target {
+	__u32	size;
+	__s32	fd;
+	__u32	flags;
+	__u32	target;
+	__u32	block_size;
+	__u32	__reserved;
+	__u64	sectors;
+};
+
+/**
+ * struct bfuse_untarget - BFUSE_UNTARGET: give a target up.
+ * @size: sizeof(struct bfuse_untarget).
+ * @target: its id, which later targets don't get again before 2^31 others have had theirs.
+ *
+ * ENOENT: there is none. EBUSY: a request uses it.
+ */
+struct bfuse_untarget {
+	__u32	size;
+	__u32	target;
 };
 
 /* struct bfuse_enter.flags */
@@ -660,7 +771,8 @@ struct bfuse_next_filter {
  * struct bfuse_inject - BFUSE_INJECT: start a request of one's own.
  * @size: sizeof(struct bfuse_inject).
  * @queue: on which a BFUSE_INJECTED entry will tell of the completion.
- * @attachment: an attachment of this filter: to its device, seen by lower altitudes only.
+ * @attachment: an attachment of this filter: to its device, seen by lower altitudes only. 0 with a @target.
+ * @target: 0, or a target of this filter that is a block device: to that, seen by its whole chain. ENOTBLK for a file, ENOENT if there is none.
  * @op: BFUSE_OP_READ, WRITE, FLUSH, DISCARD or WRITE_ZEROES.
  * @flags: see above.
  * @cookie: becomes bfuse_request.tag of the BFUSE_INJECTED entry.
@@ -674,14 +786,14 @@ struct bfuse_next_filter {
  * deadlines. When the attachment ends those under way still complete.
  *
  * EAGAIN: depth requests of this queue are under way, or completed and without a place in the ring. ENOENT: no such
- * attachment (any more). EROFS: the device is read-only. EFAULT, ENOMEM, ESHUTDOWN. What the device or the block layer
+ * attachment (any more). EROFS: the device or target is read-only. EFAULT, ENOMEM, ESHUTDOWN. What the device or the block layer
  * say comes with the completion.
  */
 struct bfuse_inject {
 	__u32	size;
 	__u32	queue;
 	__u32	attachment;
-	__u32	__reserved0;
+	__u32	target;
 	__u32	op;
 	__u32	flags;
 	__u64	cookie;
@@ -816,6 +928,8 @@ enum bfuse_log_event {
 	BFUSE_LOG_TIMEOUT	= 10,	/* @count requests were late */
 	BFUSE_LOG_ADOPTED	= 11,	/* by this attachment; @count requests */
 	BFUSE_LOG_ABANDONED	= 12,	/* no successor came in time */
+	BFUSE_LOG_COPY_FAILED	= 14,	/* @count copies since the last entry of this; @status of the latest. At most one a second */
+	BFUSE_LOG_MIRROR_FAILED	= 15,	/* likewise */
 };
 
 /* struct bfuse_log.flags */
@@ -867,8 +981,10 @@ struct bfuse_log {
 #define BFUSE_NEXT_FILTER	_IOWR(BFUSE_IOCTL_TYPE, 0x07, struct bfuse_next_filter)
 #define BFUSE_MATCH		_IOW(BFUSE_IOCTL_TYPE, 0x08, struct bfuse_match)
 #define BFUSE_ANSWER		_IOWR(BFUSE_IOCTL_TYPE, 0x09, struct bfuse_answer)
+#define BFUSE_TARGET		_IOWR(BFUSE_IOCTL_TYPE, 0x0a, struct bfuse_target)
 #define BFUSE_INJECT		_IOW(BFUSE_IOCTL_TYPE, 0x0b, struct bfuse_inject)
 #define BFUSE_LOG		_IOWR(BFUSE_IOCTL_TYPE, 0x0c, struct bfuse_log)
+#define BFUSE_UNTARGET		_IOW(BFUSE_IOCTL_TYPE, 0x10, struct bfuse_untarget)
 #define BFUSE_OFFER		_IOWR(BFUSE_IOCTL_TYPE, 0x11, struct bfuse_offer)
 
 /* The layout is the contract: the same on every architecture, without implicit padding. */
@@ -893,6 +1009,8 @@ BFUSE_ASSERT_SIZE(bfuse_next_filter, 160);
 BFUSE_ASSERT_SIZE(bfuse_match, 64);
 BFUSE_ASSERT_SIZE(bfuse_offer, 80);
 BFUSE_ASSERT_SIZE(bfuse_answer, 96);
+BFUSE_ASSERT_SIZE(bfuse_target, 32);
+BFUSE_ASSERT_SIZE(bfuse_untarget, 8);
 BFUSE_ASSERT_SIZE(bfuse_inject, 56);
 BFUSE_ASSERT_SIZE(bfuse_log, 128);
 

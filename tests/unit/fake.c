@@ -254,6 +254,11 @@ static int answer(int fd, unsigned long request, void *argument)
 		if (memory && !fake.shut)
 			fake_event(BFUSE_EVENT_DETACHED, ((struct bfuse_detach *)argument)->attachment, 0);
 		return 0;
+	case BFUSE_TARGET:
+		((struct bfuse_target *)argument)->target = ++fake.targets;
+		return fake.target_error;
+	case BFUSE_UNTARGET:
+		return fake.target_error;
 	case BFUSE_ENTER:
 		return do_enter(argument);
 	case BFUSE_DATA:

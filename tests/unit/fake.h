@@ -13,7 +13,7 @@
 
 /**
  * struct fake - what it is told, and what it has seen.
- * @open_error, @attach_error, @log_error: positive errno or 0.
+ * @open_error, @attach_error, @log_error, @target_error: positive errno or 0.
  * @log_first: number of the oldest entry of the log.
  * @start: first value of all ring indexes.
  * @refuse: tag whose verdict is refused, with BFUSE_REASON_STATE; 0 for none.
@@ -26,6 +26,7 @@ struct fake {
 	int open_error;
 	int attach_error;
 	int log_error;
+	int target_error;
 	uint64_t log_first;
 	uint32_t abi;
 	uint32_t start;
@@ -36,6 +37,7 @@ struct fake {
 	struct bfuse_register reg;
 	struct bfuse_attach attach;
 	unsigned int attachments;
+	unsigned int targets;
 	unsigned int detached;
 	struct bfuse_verdict verdicts[FAKE_MAX];
 	unsigned int nr_verdicts;
@@ -68,6 +70,7 @@ Suite *options_suite(void);
 Suite *error_suite(void);
 Suite *queue_suite(void);
 Suite *run_suite(void);
+Suite *places_suite(void);
 Suite *protect_suite(void);
 Suite *trace_suite(void);
 
