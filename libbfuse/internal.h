@@ -110,6 +110,8 @@ struct bfuse__command {
 	unsigned int nr_devices;
 	int ready_fd;
 	bool replace;
+	bool drain;
+	uint32_t drain_ms;
 	bool verbose;
 	bool help;
 	struct bfuse_register reg;

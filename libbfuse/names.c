@@ -53,12 +53,13 @@ static const char *const verdicts[BFUSE_VERBS] = {
 };
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify",
-	[7] = "inject", [10] = "replace", [12] = "log" };
+	[7] = "inject", [9] = "drain", [10] = "replace", [12] = "log" };
 
 static const char *const log_events[] = {
 	[BFUSE_LOG_ATTACHED] = "attached",   [BFUSE_LOG_DETACHED] = "detached", [BFUSE_LOG_DIED] = "died",
 	[BFUSE_LOG_STALLED] = "stalled",     [BFUSE_LOG_BACK] = "back",		[BFUSE_LOG_TIMEOUT] = "timeout",
 	[BFUSE_LOG_ADOPTED] = "adopted",     [BFUSE_LOG_ABANDONED] = "abandoned",
+	[BFUSE_LOG_DRAINED] = "drained",
 };
 
 static const char *const reasons[] = {
