@@ -101,6 +101,7 @@ int bf_await_throttle(struct bf_drain *d)
 {
 	int err = build_cage(d);
 
+	d->stage = "requests parked by blk-throttle";
 	if (!err)
 		err = send_all(d);
 	while (!err && atomic_read(&d->nr_canaries))

@@ -123,10 +123,7 @@ static int await_grace(struct bf_drain *d)
 
 static int await_submitters(struct bf_drain *d)
 {
-	int err = await_grace(d);
-
-	d->stage = "submitters that sleep";
-	return err ?: bf_await_submitters(d);
+	return await_grace(d) ?: bf_await_submitters(d);
 }
 
 static bool waits_older(const struct bf_lane *lane, u64 since)
@@ -206,17 +203,7 @@ static int await_all(struct bf_drain *d)
 	era = bf_unseen_flip();
 	while (!err && bf_unseen_left(!era))
 		err = bf_drain_pause(d);
-	if (!err)
-		err = await_submitters(d);
-	if (!err)
-		err = await_older(d, era);
-	d->stage = "requests parked by blk-throttle";
-	if (!err)
-		err = bf_await_throttle(d);
-	d->stage = "requests in the driver";
-	if (!err)
-		err = bf_quiesce(d);
-	return err;
+	return err ?: await_submitters(d) ?: await_older(d, era) ?: bf_await_throttle(d) ?: bf_quiesce(d);
 }
 
 static int lock(struct bf_drain *d)

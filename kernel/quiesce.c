@@ -175,6 +175,7 @@ int bf_quiesce(struct bf_drain *d)
 {
 	int err;
 
+	d->stage = "requests in the driver";
 	if (d->disk->fops->submit_bio)
 		return bf_disk_is_dm(d->disk) ? quiesce_dm(d) : quiesce_bios(d);
 	err = freeze_queue(d);

@@ -62,6 +62,7 @@ int bf_await_submitters(struct bf_drain *d)
 	u32 n = find(NULL, 0), room = 0;
 	int err = 0;
 
+	d->stage = "submitters that sleep";
 	while (n > room) {
 		kvfree(tasks);
 		room = n + 16;
