@@ -162,6 +162,7 @@ static void gone(struct bf_attachment *att)
 {
 	struct bf_filter *f = att->filter;
 	struct bf_event *ev = att->detached;
+	s32 reason = att->reason;
 	unsigned int noio;
 
 	cancel_delayed_work_sync(&att->hold);
@@ -185,10 +186,13 @@ static void gone(struct bf_attachment *att)
 	/* Whoever hears of it finds it gone: the module can be unloaded. */
 	kref_get(&f->ref);
 	att->detached = NULL;
-	ev->status = att->reason;
 	complete_all(&att->gone);
 	bf_attachment_put(att);
-	bf_queue_post_event(f, ev);
+	/* The filter was never told of one that is undone. */
+	if (ev) {
+		ev->status = reason;
+		bf_queue_post_event(f, ev);
+	}
 	bf_filter_put(f);
 }
 
@@ -206,7 +210,7 @@ static void reap(struct work_struct *work)
 	struct bf_attachment *att = container_of(work, struct bf_attachment, reap);
 
 	if (is_adopting(att))
-		return;		/* succeed() will queue this again */
+		return;		/* bf_attachment_open() will queue this again */
 	if (!att->unhooked) {
 		synchronize_rcu();
 		att->unhooked = true;
@@ -334,8 +338,9 @@ static bool is_gone(const struct seat *seat)
  * Publishes @att, whose device the caller prepared but somebody else may have published meanwhile. *@dead, with a
  * reference, is the one whose place it takes. -EAGAIN: try again with the published device.
  */
-static int publish(struct bf_attachment *att, const struct seat *seat, bool replace, struct bf_attachment **dead)
+static int publish(struct bf_attachment *att, const struct seat *seat, u32 flags, struct bf_attachment **dead)
 {
+	bool replace = flags & BFUSE_ATTACH_REPLACE;
 	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
 	struct bf_attachment *other = NULL;
 
@@ -360,7 +365,7 @@ static int publish(struct bf_attachment *att, const struct seat *seat, bool repl
 	att->id = ++last_id;
 	att->attached->attachment = att->id;
 	att->detached->attachment = att->id;
-	att->adopting = other;
+	att->adopting = other || (flags & BFUSE_ATTACH_DRAIN);
 	list_add_tail(&att->all, &bf_attachments);
 	list_add_tail(&att->of_filter, &att->filter->attachments);
 	att->filter->nr_attachments++;
@@ -380,7 +385,7 @@ static int publish(struct bf_attachment *att, const struct seat *seat, bool repl
 	return 0;
 }
 
-static int publish_retry(struct bf_attachment *att, const struct seat *seat, bool replace, struct bf_attachment **dead)
+static int publish_retry(struct bf_attachment *att, const struct seat *seat, u32 flags, struct bf_attachment **dead)
 {
 	unsigned int noio;
 	int err;
@@ -390,7 +395,7 @@ static int publish_retry(struct bf_attachment *att, const struct seat *seat, boo
 		if (!att->dev)
 			return -ENOMEM;
 		noio = bf_lock();
-		err = publish(att, seat, replace, dead);
+		err = publish(att, seat, flags, dead);
 		bf_unlock(noio);
 		if (err == -EAGAIN) {
 			bf_device_put(att->dev);
@@ -400,11 +405,41 @@ static int publish_retry(struct bf_attachment *att, const struct seat *seat, boo
 	return err;
 }
 
+/* While it enters the chain its process' threads don't wait for disks (server.c). */
+static int take_seat(struct bf_attachment *att, const struct seat *seat, u32 flags, struct bf_attachment **dead)
+{
+	int err = bf_server_suspend(att->filter);
+
+	if (!err)
+		err = publish_retry(att, seat, flags, dead);
+	bf_server_resume(att->filter);
+	return err;
+}
+
+/* What reaches @att need not wait any longer: for a predecessor's requests, or for the drain. May sleep. */
+void bf_attachment_open(struct bf_attachment *att)
+{
+	unsigned int noio = bf_lock();
+	bool was_adopting = att->adopting;
+	u32 i;
+
+	WRITE_ONCE(att->adopting, false);
+	if (was_adopting && att->state == BFUSE_STATE_LEAVING)
+		queue_work(bf_wq, &att->reap);
+	bf_unlock(noio);
+	if (!was_adopting)
+		return;
+	if (att->state == BFUSE_STATE_ORPHAN)
+		bf_settle_lanes(att, true);
+	for (i = 0; i < att->filter->nr_queues; i++)
+		bf_queue_pump(&att->filter->queues[i]);
+}
+
 /* Takes what @dead holds. Until here its submitters went to it, or wait with the heir. */
 static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 {
 	unsigned int noio;
-	u32 i, adopted;
+	u32 adopted;
 
 	synchronize_rcu();
 	adopted = bf_adopt(heir, dead);
@@ -414,21 +449,54 @@ static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 	/* It may have been leaving already, and have seen what was adopted since. */
 	if (!list_empty(&dead->all))
 		queue_work(bf_wq, &dead->reap);
-	WRITE_ONCE(heir->adopting, false);
-	if (heir->state == BFUSE_STATE_LEAVING)
-		queue_work(bf_wq, &heir->reap);
 	bf_unlock(noio);
 	bf_attachment_put(dead);
-	if (heir->state == BFUSE_STATE_ORPHAN)
-		bf_settle_lanes(heir, true);
-	for (i = 0; i < heir->filter->nr_queues; i++)
-		bf_queue_pump(&heir->filter->queues[i]);
+	bf_attachment_open(heir);
 	return adopted;
+}
+
+/* As if it had never been: what waits goes on below, and the filter is told nothing. */
+static void undo(struct bf_attachment *att, int err)
+{
+	unsigned int noio = bf_lock();
+
+	if (att->state != BFUSE_STATE_LEAVING) {
+		kfree(att->detached);
+		att->detached = NULL;
+	}
+	bf_attachment_leave(att, err);
+	bf_unlock(noio);
+	bf_attachment_open(att);
+	/* Else its place among the tags would be taken for a moment yet. If it was opened, the filter may have some of its requests. */
+	wait_for_completion_timeout(&att->gone, HZ);
+}
+
+static int finish(struct bf_attachment *att, struct bf_drain *drain, struct bf_attachment *dead,
+		  struct bfuse_attach *arg)
+{
+	int drained = BFUSE_DRAINED_NOT;
+
+	arg->adopted = 0;
+	if (dead) {
+		/* Who takes over from the dead has them before anything new: a drain would wait for what waits for it. */
+		arg->adopted = succeed(att, dead);
+	} else if (drain) {
+		drained = bf_drain_wait(drain, att);
+		if (drained < 0) {
+			undo(att, drained);
+			return drained;
+		}
+		bf_log(BFUSE_LOG_DRAINED, att, 0, drained);
+		bf_attachment_open(att);
+	}
+	arg->drained = drained;
+	return 0;
 }
 
 static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_attach *arg, bool foreign)
 {
 	struct bf_attachment *att, *dead;
+	struct bf_drain *drain = NULL;
 	int err;
 
 	if (bf_disk_bypasses_bios(seat->bdev->bd_disk))
@@ -442,23 +510,37 @@ static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_at
 		return -ENOMEM;
 	}
 	kref_get(&att->ref);
-	err = bf_server_suspend(f);
+	if (arg->flags & BFUSE_ATTACH_DRAIN)
+		drain = bf_drain_begin(att, arg->drain_ms);
+	err = PTR_ERR_OR_ZERO(drain);
 	if (!err)
-		err = publish_retry(att, seat, arg->flags & BFUSE_ATTACH_REPLACE, &dead);
-	bf_server_resume(f);
+		err = take_seat(att, seat, arg->flags, &dead);
 	if (err) {
+		bf_drain_end(drain);
 		bf_attachment_put(att);
 		bf_attachment_put(att);
 		return err;
 	}
-	arg->adopted = dead ? succeed(att, dead) : 0;
+	err = finish(att, drain, dead, arg);
+	bf_drain_end(drain);
 	arg->attachment = att->id;
 	arg->policy = att->interest.policy;
 	mod_delayed_work(bf_wq, &f->watch, 1);
-	if (foreign)
+	if (foreign && !err)
 		bf_queue_post_event(f, xchg(&att->attached, NULL));
 	bf_attachment_put(att);
-	return 0;
+	return err;
+}
+
+/* Is there a dead predecessor that @att would take over from? It may be another when it is published; then it doesn't drain. */
+bool bf_attachment_has_predecessor(struct bf_attachment *att)
+{
+	unsigned int noio = bf_lock();
+	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
+	struct bf_attachment *other = dev ? bf_chain_at(dev, att->bdev, att->rank) : NULL;
+
+	bf_unlock(noio);
+	return other;
 }
 
 /*
@@ -512,6 +594,13 @@ static long attach_fd(struct bf_filter *f, struct bfuse_attach *arg, bool foreig
 	return err;
 }
 
+static bool drain_is_good(const struct bfuse_attach *arg)
+{
+	if (!(arg->flags & BFUSE_ATTACH_DRAIN))
+		return !arg->drain_ms;
+	return !(arg->flags & BFUSE_ATTACH_REPLACE) && arg->drain_ms <= BFUSE_DEADLINE_MAX;
+}
+
 /* @own may be NULL. */
 long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
 {
@@ -519,7 +608,7 @@ long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
 	struct bf_filter *f = own;
 	long err;
 
-	if (arg->flags & ~(BFUSE_ATTACH_DEFAULTS | BFUSE_ATTACH_REPLACE))
+	if ((arg->flags & ~(BFUSE_ATTACH_DEFAULTS | BFUSE_ATTACH_DRAIN | BFUSE_ATTACH_REPLACE)) || !drain_is_good(arg))
 		return -EINVAL;
 	if (!foreign)
 		return f ? attach_fd(f, arg, false) : -ENOENT;
@@ -529,7 +618,7 @@ long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
 		return -ENOENT;
 	if (!(f->flags & BFUSE_FILTER_ATTACHABLE))
 		err = -EACCES;
-	else if (arg->flags != BFUSE_ATTACH_DEFAULTS)
+	else if ((arg->flags & ~BFUSE_ATTACH_DRAIN) != BFUSE_ATTACH_DEFAULTS)
 		err = -EINVAL;
 	else
 		err = attach_fd(f, arg, true);

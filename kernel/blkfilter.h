@@ -63,7 +63,7 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_REPLACE | BFUSE_F_LOG)
+			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_LOG)
 /* Verbs that name other places. */
 #define BF_WAY_VERBS	(1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD | BF_WAY_VERBS)
@@ -366,7 +366,7 @@ struct bf_attachment {
 	bool			departing;	/* its device is being removed, and it has been called for that */
 	bool			torn;		/* its device is gone: what waits fails */
 	u64			sectors;	/* the device's last known size, for injects when its driver has set that to 0 */
-	bool			adopting;	/* bios wait until a predecessor's are in front of them */
+	bool			adopting;	/* bios wait until a predecessor's are in front of them, or for the drain */
 	bool			unhooked;	/* grace period after leaving the chain has passed */
 	unsigned long		reaped;		/* bit 0 */
 	unsigned long		probe;		/* jiffies: STALLED, but then one request is tried */
@@ -457,9 +457,17 @@ long bf_attach(struct bf_filter *own, struct bfuse_attach *arg);
 long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer);
 long bf_detach(const struct bfuse_detach *arg);
 void bf_attachment_leave(struct bf_attachment *att, int reason);
+void bf_attachment_open(struct bf_attachment *att);
+bool bf_attachment_has_predecessor(struct bf_attachment *att);
 struct bf_attachment *bf_attachment_above(u32 id);
 struct bf_attachment *bf_attachment_after(struct bf_attachment *att);
 void bf_attachment_put(struct bf_attachment *att);
+
+/* drain.c: what was submitted before the attach completes */
+struct bf_drain;
+struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms);
+int bf_drain_wait(struct bf_drain *d, struct bf_attachment *att);
+void bf_drain_end(struct bf_drain *d);
 
 /* filter.c: registration, memory, death */
 extern struct list_head bf_filters;
@@ -545,6 +553,8 @@ void bf_unmark_bio(struct bio *bio, struct bf_mark *mark);
 bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin);
 void bf_intercept(struct bio *bio);
+u32 bf_unseen_flip(void);
+bool bf_unseen_left(u32 era);
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
 void bf_forward(struct bf_request *rq, struct bf_batch *batch);
 void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struct bf_origin *origin,

@@ -134,7 +134,20 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 		return fail_altitude(bfuse, attach->fd, label, bfuse->reg.altitude, "choose another with --altitude");
 	case -EBUSY:
 		return fail_hook(bfuse, label);
+	case -ETIMEDOUT:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER,
+				   "%s: what was submitted before did not complete in time, so it is not attached; dmesg says what "
+				   "it waited for; try again, or a longer --drain-timeout",
+				   label);
+	case -EINTR:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: interrupted while it was drained; it is not attached",
+				   label);
 	case -EOPNOTSUPP:
+		if (attach->flags & BFUSE_ATTACH_DRAIN)
+			return bfuse__fail(bfuse, err, BFUSE_EXIT_UNFILTERABLE,
+					   "%s: can't be drained, its driver does not count its I/O; write 1 to queue/iostats in "
+					   "its directory in /sys/block, or filter the device on top of it",
+					   label);
 		return bfuse__fail(
 			bfuse, err, BFUSE_EXIT_UNFILTERABLE,
 			"%s: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it",
@@ -190,32 +203,60 @@ static int attach_own(struct bfuse *bfuse, struct bfuse_attach *attach)
 	return err;
 }
 
-static int attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
-		     uint32_t flags, uint32_t *attachment)
+static bool exists(struct bfuse *bfuse, uint32_t attachment)
 {
-	struct bfuse_attach attach = { .size = sizeof(attach), .fd = fd, .flags = flags };
+	struct bfuse_next next = { .attachment = attachment - 1 };
+
+	return bfuse_next_attachment(bfuse, &next) == 1 && next.attachment == attachment;
+}
+
+/*
+ * The same when it may take long: the thread of queue 0 must not wait for the lock meanwhile, it may have to serve what is
+ * waited for. An attachment that has ended already, of which it may have heard, is not remembered any more.
+ */
+static int attach_own_slowly(struct bfuse *bfuse, struct bfuse_attach *attach)
+{
+	int err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&bfuse->lock);
+	if (exists(bfuse, attach->attachment))
+		err = bfuse__remember_locked(bfuse, attach->attachment);
+	pthread_mutex_unlock(&bfuse->lock);
+	if (err)
+		bfuse_detach(bfuse, attach->attachment, 0);
+	return err;
+}
+
+static int attach_fd(struct bfuse *bfuse, struct bfuse_attach *attach, const char *label,
+		     const struct bfuse_interest *interest, uint32_t *attachment)
+{
 	int err;
 
+	attach->size = sizeof(*attach);
 	if (interest)
-		attach.interest = *interest;
+		attach->interest = *interest;
 	else
-		attach.flags |= BFUSE_ATTACH_DEFAULTS;
-	err = attach_own(bfuse, &attach);
+		attach->flags |= BFUSE_ATTACH_DEFAULTS;
+	err = attach->flags & BFUSE_ATTACH_DRAIN ? attach_own_slowly(bfuse, attach) : attach_own(bfuse, attach);
 	if (err)
-		return fail_attach(bfuse, &attach, label, err);
-	if (attach.adopted)
+		return fail_attach(bfuse, attach, label, err);
+	if (attach->adopted)
 		bfuse__log(bfuse, LOG_NOTICE, "%s: took over %llu requests of a predecessor", label,
-			   (unsigned long long)attach.adopted);
+			   (unsigned long long)attach->adopted);
 	if (attachment)
-		*attachment = attach.attachment;
-	bfuse__tell_attached(bfuse, attach.attachment);
+		*attachment = attach->attachment;
+	bfuse__tell_attached(bfuse, attach->attachment);
 	return 0;
 }
 
 int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
 		    uint32_t *attachment)
 {
-	return attach_fd(bfuse, fd, label, interest, 0, attachment);
+	struct bfuse_attach attach = { .fd = fd };
+
+	return attach_fd(bfuse, &attach, label, interest, attachment);
 }
 
 /* O_NONBLOCK: a drive without a medium must not make us wait. Never for writing: nothing may react to our close. */
@@ -237,27 +278,42 @@ static int open_device(struct bfuse *bfuse, const char *path)
 	return bfuse__fail(bfuse, -ENOTBLK, BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", path);
 }
 
-static int attach_path(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t flags,
-		       uint32_t *attachment)
+static int attach_path(struct bfuse *bfuse, struct bfuse_attach *attach, const char *path,
+		       const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	int fd = open_device(bfuse, path);
 	int err;
 
-	if (fd < 0)
-		return fd;
-	err = attach_fd(bfuse, fd, path, interest, flags, attachment);
-	close(fd);
+	attach->fd = open_device(bfuse, path);
+	if (attach->fd < 0)
+		return attach->fd;
+	err = attach_fd(bfuse, attach, path, interest, attachment);
+	close(attach->fd);
 	return err;
 }
 
 int bfuse_attach(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	return attach_path(bfuse, path, interest, 0, attachment);
+	struct bfuse_attach attach = { .flags = 0 };
+
+	return attach_path(bfuse, &attach, path, interest, attachment);
+}
+
+int bfuse_attach_drained(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t timeout_ms,
+			 uint32_t *drained, uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .flags = BFUSE_ATTACH_DRAIN, .drain_ms = timeout_ms };
+	int err = attach_path(bfuse, &attach, path, interest, attachment);
+
+	if (!err && drained)
+		*drained = attach.drained;
+	return err;
 }
 
 int bfuse_replace(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	return attach_path(bfuse, path, interest, BFUSE_ATTACH_REPLACE, attachment);
+	struct bfuse_attach attach = { .flags = BFUSE_ATTACH_REPLACE };
+
+	return attach_path(bfuse, &attach, path, interest, attachment);
 }
 
 /* For the message when its altitude is taken. */

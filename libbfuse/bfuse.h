@@ -110,6 +110,17 @@ int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct
 		    uint32_t *attachment);
 
 /**
+ * bfuse_attach_drained - filter a device, from a moment at which all that was submitted to it before has completed.
+ * @timeout_ms: how long that may take; 0 stands for 30 s.
+ * @drained: out: enum bfuse_drained, how much is guaranteed; may be NULL.
+ *
+ * As bfuse_attach(), with BFUSE_ATTACH_DRAIN. Not from a thread that serves a queue, of this filter or of one that the device or
+ * what is mounted on it may need; bfuse_start() comes first. -ETIMEDOUT: not attached.
+ */
+int bfuse_attach_drained(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t timeout_ms,
+			 uint32_t *drained, uint32_t *attachment);
+
+/**
  * bfuse_replace - take the place of a running filter of the same name and altitude on a device, without a gap.
  *
  * As bfuse_attach(), with BFUSE_ATTACH_REPLACE. -ESRCH: there is none.

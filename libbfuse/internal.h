@@ -157,6 +157,8 @@ struct bfuse__command {
 	const char *model;
 	bool partitions;
 	bool replace;
+	bool drain;
+	uint32_t drain_ms;
 	bool verbose;
 	bool help;
 	bool confine;

@@ -48,18 +48,33 @@ static int start_watching(struct bfuse *bfuse, pthread_t *thread)
 	return pthread_create(thread, NULL, watch_signals, bfuse);
 }
 
+static const char *const guarantees[] = {
+	[BFUSE_DRAINED_NOT] = "",
+	[BFUSE_DRAINED_RAW] = ", drained",
+	[BFUSE_DRAINED_FROZEN] = ", drained with its file system frozen",
+};
+
+/* *@drained is what came of --drain. */
+static int attach_one(struct bfuse *bfuse, const struct bfuse__command *command, const char *device, uint32_t *drained)
+{
+	*drained = BFUSE_DRAINED_NOT;
+	if (command->drain)
+		return bfuse_attach_drained(bfuse, device, NULL, command->drain_ms, drained, NULL);
+	return command->replace ? bfuse_replace(bfuse, device, NULL, NULL) : bfuse_attach(bfuse, device, NULL, NULL);
+}
+
 static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command)
 {
+	uint32_t drained;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < command->nr_devices; i++) {
-		err = command->replace ? bfuse_replace(bfuse, command->devices[i], NULL, NULL) :
-					 bfuse_attach(bfuse, command->devices[i], NULL, NULL);
+		err = attach_one(bfuse, command, command->devices[i], &drained);
 		if (err)
 			return err;
-		fprintf(stderr, "%s: attached to %s at altitude %u\n", command->program, command->devices[i],
-			bfuse->reg.altitude);
+		fprintf(stderr, "%s: attached to %s at altitude %u%s\n", command->program, command->devices[i],
+			bfuse->reg.altitude, drained < ARRAY_SIZE(guarantees) ? guarantees[drained] : "");
 	}
 	return 0;
 }

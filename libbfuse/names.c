@@ -56,7 +56,7 @@ static const char *const verdicts[BFUSE_VERBS] = {
 };
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify", "targets",
-	[7] = "inject", [8] = "events", [10] = "replace", [12] = "log" };
+	[7] = "inject", [8] = "events", [9] = "drain", [10] = "replace", [12] = "log" };
 
 static const char *const log_events[] = {
 	[BFUSE_LOG_ATTACHED] = "attached",   [BFUSE_LOG_DETACHED] = "detached", [BFUSE_LOG_DIED] = "died",
@@ -65,6 +65,7 @@ static const char *const log_events[] = {
 	[BFUSE_LOG_LEAVING] = "leaving",     [BFUSE_LOG_TORN_OUT] = "torn-out",
 	[BFUSE_LOG_ADOPTED] = "adopted",     [BFUSE_LOG_ABANDONED] = "abandoned",
 	[BFUSE_LOG_COPY_FAILED] = "copy-failed", [BFUSE_LOG_MIRROR_FAILED] = "mirror-failed",
+	[BFUSE_LOG_DRAINED] = "drained",
 };
 
 static const char *const reasons[] = {

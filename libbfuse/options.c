@@ -28,6 +28,8 @@ enum {
 	OPT_ATTACHABLE,
 	OPT_REPLACE,
 	OPT_CONFINE,
+	OPT_DRAIN,
+	OPT_DRAIN_TIMEOUT,
 	OPT_READY_FD,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -57,6 +59,8 @@ static const struct common_option common[] = {
 	{ { "attachable", NULL, "let \"bfuse attach\" put it on further devices" }, OPT_ATTACHABLE },
 	{ { "replace", NULL, "take over from a running filter of the same name and altitude, without a gap" }, OPT_REPLACE },
 	{ { "confine", "[=USER]", "serve in a process without privileges, of this user (nobody)" }, OPT_CONFINE },
+	{ { "drain", NULL, "begin when all I/O that was submitted before has completed" }, OPT_DRAIN },
+	{ { "drain-timeout", "MS", "how long that may take; default: 30000" }, OPT_DRAIN_TIMEOUT },
 	{ { "ready-fd", "FD", "write a newline there when all devices are filtered" }, OPT_READY_FD },
 	{ { "verbose", NULL, "say more" }, OPT_VERBOSE },
 	{ { "help", NULL, "this" }, OPT_HELP },
@@ -234,6 +238,11 @@ static int parse_common(struct bfuse__command *command, int id, const char *valu
 		return 0;
 	case OPT_CONFINE:
 		return parse_confine(command, value);
+	case OPT_DRAIN:
+		command->drain = true;
+		return 0;
+	case OPT_DRAIN_TIMEOUT:
+		return parse_number(command, "drain-timeout", value, 1, BFUSE_DEADLINE_MAX, &command->drain_ms);
 	case OPT_READY_FD:
 		status = parse_number(command, "ready-fd", value, 0, 65535, &fd);
 		command->ready_fd = status ? -1 : (int)fd;
@@ -328,6 +337,15 @@ static int check_command(const struct bfuse__command *command, const struct bfus
 	if (command->reg.defaults.policy != BFUSE_POLICY_HOLD &&
 	    (command->reg.defaults.hold_ms || command->reg.defaults.fallback)) {
 		fprintf(stderr, "%s: --hold and --fallback make sense only with --policy hold\n", command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (command->drain_ms && !command->drain) {
+		fprintf(stderr, "%s: --drain-timeout makes sense only with --drain\n", command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (command->drain && command->replace) {
+		fprintf(stderr, "%s: --drain and --replace exclude each other: a predecessor has seen what came before\n",
+			command->program);
 		return BFUSE_EXIT_USAGE;
 	}
 	return 0;

@@ -50,7 +50,8 @@ static void describe(const struct bfuse_log *log, char *text, size_t size)
 		snprintf(text, size, "detached%s",
 			 log->status == -ENODEV ? ": the device was removed" :
 			 log->status == -ESTALE ? ": a successor has taken over" :
-						  "");
+			 log->status == -ETIMEDOUT ? ": what was submitted before did not complete in time" :
+						     "");
 		break;
 	case BFUSE_LOG_OFFERED:
 		snprintf(text, size, "offered to process %u", log->pid);
@@ -85,6 +86,10 @@ static void describe(const struct bfuse_log *log, char *text, size_t size)
 		break;
 	case BFUSE_LOG_ABANDONED:
 		snprintf(text, size, "abandoned: no successor came in time; the fallback decides");
+		break;
+	case BFUSE_LOG_DRAINED:
+		snprintf(text, size, "drained: all that was submitted before has completed%s",
+			 log->count == BFUSE_DRAINED_FROZEN ? ", and its file system is clean" : "");
 		break;
 	default:
 		snprintf(text, size, "unknown event %u", log->event);

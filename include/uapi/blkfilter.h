@@ -368,6 +368,7 @@ struct bfuse_interest {
 #define BFUSE_F_TARGETS		(1ull << 6)	/* BFUSE_TARGET, REDIRECT, COPY_BEFORE, MIRROR, bfuse_inject.target */
 #define BFUSE_F_INJECT		(1ull << 7)	/* BFUSE_INJECT */
 #define BFUSE_F_EVENTS		(1ull << 8)	/* BFUSE_MATCH, OFFER, ANSWER; a filter that lists it is called at removals */
+#define BFUSE_F_DRAIN		(1ull << 9)	/* BFUSE_ATTACH_DRAIN */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
 #define BFUSE_F_LOG		(1ull << 12)	/* BFUSE_LOG */
 
@@ -449,7 +450,21 @@ struct bfuse_register {
 
 /* struct bfuse_attach.flags */
 #define BFUSE_ATTACH_DEFAULTS	(1u << 0)	/* use bfuse_register.defaults; @interest is all zero */
+#define BFUSE_ATTACH_DRAIN	(1u << 1)	/* return when all that was submitted before has completed */
 #define BFUSE_ATTACH_REPLACE	(1u << 2)	/* take over from a living filter of the same name at this altitude */
+
+/**
+ * enum bfuse_drained - what BFUSE_ATTACH_DRAIN has achieved.
+ * @BFUSE_DRAINED_NOT: nothing: it was not asked for, or the attachment took over from a dead predecessor.
+ * @BFUSE_DRAINED_RAW: everything that was submitted to the device before has completed.
+ * @BFUSE_DRAINED_FROZEN: that, and while it did, the file systems on the device (of a whole disk: also those on its partitions)
+ *	were frozen: the first requests find them clean on the device.
+ */
+enum bfuse_drained {
+	BFUSE_DRAINED_NOT	= 0,
+	BFUSE_DRAINED_RAW	= 1,
+	BFUSE_DRAINED_FROZEN	= 2,
+};
 
 /**
  * struct bfuse_attach - BFUSE_ATTACH: put a filter on a block device, whole disk or partition.
@@ -462,6 +477,19 @@ struct bfuse_register {
  * @attachment: out: id, unique until the module is unloaded.
  * @policy: out: the policy in force, never BFUSE_POLICY_DEFAULT.
  * @adopted: out: requests taken over from a predecessor that died under BFUSE_POLICY_HOLD or is replaced.
+ * @drain_ms: BFUSE_ATTACH_DRAIN: how long it may take, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000. Otherwise 0.
+ * @drained: out: enum bfuse_drained.
+ *
+ * BFUSE_ATTACH_DRAIN: when the call returns, whatever was submitted to the device before has completed, wherever it was: in
+ * the driver, with filters below, parked by a cgroup's io.max, in the hands of a submitter that had no CPU. So what the filter
+ * sees is all that changes on the device from then on, but for its own process' I/O. Meanwhile new requests wait, and no later than
+ * after a quarter of drain_ms are delivered: something may wait for them that the drain waits for. The disk's queue is
+ * frozen for the last part. The file systems on the device are frozen meanwhile if they can be; one on a device that is stacked
+ * on this one is not, nor are swap and databases: see @drained. Not from a thread that serves a filter which these may need.
+ * Not with BFUSE_ATTACH_REPLACE; an attachment that takes over from a dead predecessor drains nothing.
+ * ETIMEDOUT, EINTR (a signal came), ENXIO: the attachment is undone; requests that waited go on as if it had never been. What
+ * hangs is in the kernel's log. EOPNOTSUPP with the flag also: the driver takes bios and does not count what it has under way (its
+ * iostats are off).
  *
  * BFUSE_ATTACH_REPLACE is for the next version of a running filter: from one moment to the next requests go to the new
  * attachment. The predecessor answers what it has, and then gets BFUSE_EVENT_DETACHED; if it dies first, its successor
@@ -485,6 +513,8 @@ struct bfuse_attach {
 	__u32	attachment;
 	__u32	policy;
 	__u64	adopted;
+	__u32	drain_ms;
+	__u32	drained;
 };
 
 /* struct bfuse_detach.flags */
@@ -915,7 +945,7 @@ struct bfuse_answer {
  */
 enum bfuse_log_event {
 	BFUSE_LOG_ATTACHED	= 0,
-	BFUSE_LOG_DETACHED	= 1,	/* @status as in BFUSE_EVENT_DETACHED */
+	BFUSE_LOG_DETACHED	= 1,	/* @status as in BFUSE_EVENT_DETACHED, or why it was undone (BFUSE_ATTACH_DRAIN) */
 	BFUSE_LOG_OFFERED	= 2,	/* the device to the filter; @attachment is 0. What follows is ATTACHED or one of these: */
 	BFUSE_LOG_DECLINED	= 3,	/* the offer; @status: 0, or why the filter could not be attached */
 	BFUSE_LOG_UNANSWERED	= 4,	/* OFFERED, LEAVING or TORN_OUT; @status: -ETIMEDOUT, after @count milliseconds,
@@ -928,6 +958,7 @@ enum bfuse_log_event {
 	BFUSE_LOG_TIMEOUT	= 10,	/* @count requests were late */
 	BFUSE_LOG_ADOPTED	= 11,	/* by this attachment; @count requests */
 	BFUSE_LOG_ABANDONED	= 12,	/* no successor came in time */
+	BFUSE_LOG_DRAINED	= 13,	/* before the attach returned; @count: enum bfuse_drained */
 	BFUSE_LOG_COPY_FAILED	= 14,	/* @count copies since the last entry of this; @status of the latest. At most one a second */
 	BFUSE_LOG_MIRROR_FAILED	= 15,	/* likewise */
 };
@@ -999,7 +1030,7 @@ BFUSE_ASSERT_SIZE(bfuse_queue_head, 256);
 BFUSE_ASSERT_SIZE(bfuse_interest, 64);
 BFUSE_ASSERT_SIZE(bfuse_info, 64);
 BFUSE_ASSERT_SIZE(bfuse_register, 176);
-BFUSE_ASSERT_SIZE(bfuse_attach, 96);
+BFUSE_ASSERT_SIZE(bfuse_attach, 104);
 BFUSE_ASSERT_SIZE(bfuse_detach, 16);
 BFUSE_ASSERT_SIZE(bfuse_enter, 40);
 BFUSE_ASSERT_SIZE(bfuse_data, 40);

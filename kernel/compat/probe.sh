@@ -50,6 +50,10 @@ fi
 	probe BI_WRITE_HINT 'int f(struct bio *b) { return b->bi_write_hint; }'
 	probe BI_WRITE_STREAM 'int f(struct bio *b) { return b->bi_write_stream; }'
 	probe BLK_ALLOC_DISK_LIMITS 'struct gendisk *f(void) { return blk_alloc_disk(NULL, NUMA_NO_NODE); }'
+	probe BDEV_FREEZE 'int f(struct block_device *b) { return bdev_freeze(b); }'
+	probe FREEZE_QUEUE_NON_OWNER '#include <linux/blk-mq.h>
+void f(struct request_queue *q) { blk_freeze_queue_start_non_owner(q); blk_mq_unfreeze_queue_non_owner(q); }'
+	probe BD_HAS_SUBMIT_BIO 'int f(struct block_device *b) { return atomic_read(&b->__bd_flags) & BD_HAS_SUBMIT_BIO; }'
 	probe CLASS_INTERFACE_ARG 'int f(struct class_interface *i, struct device *d) { return i->add_dev(d, i); }'
 	probe WQ_PERCPU '#include <linux/workqueue.h>
 int f(void) { return WQ_PERCPU; }'
