@@ -46,6 +46,8 @@ struct watcher {
 	_Atomic uint16_t verdict; /* flags for what changes something */
 	atomic_int complete; /* with COMPLETE instead of PASS */
 	struct worker worker;
+	bfuse_log_fn log;
+	uint32_t deadline_ms;
 };
 
 static inline void do_work(const char *device, int from, int to)
@@ -139,7 +141,7 @@ static inline void watcher_start(struct watcher *w, const char *device)
 	struct bfuse_register reg = {
 		.name = "interest", .altitude = 500, .nr_queues = 1, .known_ops = BFUSE_OPS_ALL, .unknown = BFUSE_POLICY_PASS,
 		.defaults = { .ops = BFUSE_OPS_ALL, .verdicts = 1u << BFUSE_PASS | 1u << BFUSE_COMPLETE,
-			      .policy = BFUSE_POLICY_PASS },
+			      .policy = BFUSE_POLICY_PASS, .deadline_ms = w->deadline_ms },
 		.features = BFUSE_F_RANGES | BFUSE_F_CHUNKS | BFUSE_F_MARK,
 	};
 	pthread_t thread;
@@ -153,6 +155,7 @@ static inline void watcher_start(struct watcher *w, const char *device)
 	w->sectors = bytes / 512;
 	w->worker = worker_start(device);
 	w->bfuse = bfuse_new();
+	bfuse_set_log(w->bfuse, w->log, w);
 	watcher_check(w, bfuse_open(w->bfuse), "open");
 	watcher_check(w, bfuse_register(w->bfuse, &reg), "register");
 	if (pthread_create(&thread, NULL, watcher_serve, w))
