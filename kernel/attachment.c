@@ -232,7 +232,7 @@ void bf_attachment_leave(struct bf_attachment *att, int reason)
 	att->reason = reason;
 	if (att->in_chain)
 		bf_chain_remove(att);
-	bf_change_end(att);
+	bf_changeset_end(att);
 	queue_work(bf_wq, &att->reap);
 }
 
@@ -359,7 +359,7 @@ static int publish(struct bf_attachment *att, struct inode *inode, bool replace,
 		kref_get(&att->ref);
 		WRITE_ONCE(other->heir, att);
 		bf_chain_remove(other);
-		bf_change_inherit(att, other);
+		bf_changeset_inherit(att, other);
 	}
 	*dead = other;
 	return 0;

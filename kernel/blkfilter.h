@@ -11,7 +11,7 @@
  *	 bf_lane	part of the attachment: its requests in one queue of its filter.
  *	bf_inject	a request that the filter starts itself. Ends when its completion is in the ring (inject.c).
  *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
- *	bf_changeset	chunks that have changed, part of an attachment's life (change.c).
+ *	bf_changeset	chunks that have changed, kept for an attachment (changeset.c).
  *
  * An intercepted bio is not cloned. Its completion is hooked (bi_end_io, bi_private), the same bio goes on, and what it
  * had is put back when it completes. So nothing can be missing in a clone: cgroup, encryption context, integrity
@@ -394,15 +394,21 @@ bool bf_chunks_is_offset(u64 offset);
 int bf_chunks_mmap(struct bf_filter *f, struct vm_area_struct *vma);
 u32 bf_chunks_shift(const struct bf_attachment *att);
 
-/* change.c: which chunks have changed */
+/* change.c: bios in flight that may change data */
+#define BF_CHANGE_ALL	U64_MAX	/* as the last sector: the whole disk */
+typedef void bf_change_fn(void *arg, u64 first, u64 last);
 void bf_change_track(struct bf_device *dev, struct bio *bio);
 void bf_change_endio(struct bio *bio);
-void bf_change_end(struct bf_attachment *att);
-void bf_change_inherit(struct bf_attachment *heir, struct bf_attachment *att);
+void bf_changes_in_flight(struct bf_device *dev, bf_change_fn *fn, void *arg);
 void bf_change_forget(struct bf_device *dev);
-u32 bf_change_shift(const struct bf_attachment *att);
-long bf_mark(struct bf_filter *f, struct bfuse_mark *arg);
 void bf_change_exit(void);
+
+/* changeset.c: which chunks have changed */
+void bf_changesets_mark(struct bf_device *dev, u64 first, u64 last);
+void bf_changeset_end(struct bf_attachment *att);
+void bf_changeset_inherit(struct bf_attachment *heir, struct bf_attachment *att);
+u32 bf_changeset_shift(const struct bf_attachment *att);
+long bf_mark(struct bf_filter *f, struct bfuse_mark *arg);
 
 /* filter.c: registration, memory, death */
 extern struct list_head bf_filters;

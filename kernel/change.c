@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes: which chunks of a device were written to, marked in the hook without any crossing, by generations (BFUSE_MARK).
+ * Changes in flight: bios that may change data of a disk with changesets (changeset.c), from the hook to their completion, which
+ * is taken over as attachments do it.
  *
- * A *change* is a bio that may change data, from the hook to its completion, which it takes over as attachments do. It is
- * counted as in flight from before it is marked. A *changeset* is what one attachment has marked: the bits of the current
- * generation, and those of the one that was ended last. All changesets of a disk hear of all its changes, whoever is
- * filtered and at what altitude: it is the medium that matters.
- *
- * No change is lost across a switch. What was submitted before it and completes after it is in both generations, because of
+ * No change is lost across a switch of generations. What was submitted before it and completes after it is in both, because of
  * the orders of
  *
- *	hook				completion			switch
+ *	hook				completion			switch (changeset.c)
  *	 H1 change->seq = dev seq	 C1 the medium has it		 S1 current = next
  *	 H2 change->dev = dev		 C2 dev seq != change->seq:	 S2 dev seq++
  *	    (in flight)			    mark in current		    full barrier
@@ -32,25 +28,20 @@
  * kept in mind and carried into every generation from then on (dev->lost): too much is marked, but not too little.
  *
  * Lifetimes: a change refers to the bf_device, not to attachments or their changesets. The device's end takes itself out of all
- * changes in flight, then waits for those that still look at it. Changesets are found under RCU in the device's list; an attachment
- * that leaves takes its own out; a successor inherits it.
+ * changes in flight, then waits for those that still look at it.
  */
 #include <linux/delay.h>
 #include <linux/llist.h>
-#include <linux/mm.h>
-#include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 
 #include "blkfilter.h"
 
 #define BATCH	32	/* changes that are allocated at once */
-#define ALL	U64_MAX
 
 struct change {
 	struct bf_mark		mark;	/* first: bio->bi_private points here */
 	struct llist_node	node;	/* pools, while nobody uses it */
 	struct bf_device	*dev;	/* not NULL: in flight; GONE: but nobody cares any more */
-	u64			first, last; /* sectors of the disk; @last ALL: all of it */
+	u64			first, last; /* sectors of the disk; @last BF_CHANGE_ALL: all of it */
 	u32			seq;
 	u32			uses;	/* to see that it is another one by now */
 	int			cpu;	/* whose pool it belongs to */
@@ -61,29 +52,6 @@ struct change {
 struct batch {
 	struct batch	*next;
 	struct change	changes[BATCH];
-};
-
-struct generation {
-	u64	number;
-	u64	chunks;
-	bool	all;
-	bool	beyond;
-	__le64	*words;
-};
-
-struct bf_changeset {
-	struct kref		ref;	/* the attachment, and who has a look at it */
-	struct rcu_head		rcu;
-	struct list_head	node;	/* dev->changesets, RCU; under bf_lock */
-	struct bf_device	*dev;	/* kept by the attachment */
-	struct block_device	*bdev;
-	bool			is_part;
-	bool			inherited; /* and its new owner has not been told */
-	u64			start;	/* of a partition */
-	u32			shift;	/* of sectors */
-	struct mutex		mutex;	/* switches and reading */
-	struct generation	*current_one; /* RCU; written under the mutex */
-	struct generation	*ended;	/* under the mutex */
 };
 
 static DEFINE_PER_CPU(struct llist_head, pool);
@@ -122,54 +90,6 @@ static struct change *change_alloc(void)
 	return change;
 }
 
-static void set_bits(struct generation *gen, u64 first, u64 last)
-{
-	u64 word;
-	__le64 mask;
-
-	for (word = first / 64; word <= last / 64; word++) {
-		mask = cpu_to_le64(bf_bits(word, first, last));
-		if ((READ_ONCE(gen->words[word]) & mask) != mask)
-			atomic64_or((__force u64)mask, (atomic64_t *)&gen->words[word]);
-	}
-}
-
-/* Sectors of the disk. Under RCU, or the generation can't go. */
-static void mark(const struct bf_changeset *set, struct generation *gen, u64 first, u64 last)
-{
-	u64 sectors;
-
-	if (last == ALL) {
-		WRITE_ONCE(gen->all, true);
-		return;
-	}
-	if (set->is_part) {
-		sectors = bdev_nr_sectors(set->bdev);
-		if (last < set->start || first >= set->start + sectors)
-			return;
-		first = max(first, set->start) - set->start;
-		last = min(last - set->start, sectors - 1);
-	}
-	first >>= set->shift;
-	last >>= set->shift;
-	if (unlikely(last >= gen->chunks)) {
-		WRITE_ONCE(gen->beyond, true);
-		if (first >= gen->chunks)
-			return;
-		last = gen->chunks - 1;
-	}
-	set_bits(gen, first, last);
-}
-
-/* Under RCU (in the hook: with preemption disabled). */
-static void mark_in_current(struct bf_device *dev, u64 first, u64 last)
-{
-	struct bf_changeset *set;
-
-	list_for_each_entry_rcu(set, &dev->changesets, node, rcu_read_lock_any_held())
-		mark(set, READ_ONCE(set->current_one), first, last);
-}
-
 static bool has_zone(const struct bio *bio)
 {
 	return bio_op(bio) == REQ_OP_ZONE_APPEND || bio_op(bio) == REQ_OP_ZONE_RESET || bio_op(bio) == REQ_OP_ZONE_FINISH;
@@ -186,7 +106,7 @@ static void extent(const struct bf_device *dev, struct bio *bio, u64 *first, u64
 	if (unlikely(has_zone(bio)))
 		sectors = dev->zone_sectors;
 	/* All zones, or something unknown. */
-	*last = sectors ? *first + sectors - 1 : ALL;
+	*last = sectors ? *first + sectors - 1 : BF_CHANGE_ALL;
 }
 
 /* Without memory: its chunks are marked in all generations from now on. */
@@ -199,8 +119,9 @@ static noinline void lose(struct bf_device *dev, u64 first, u64 last)
 	dev->lost_last = max(dev->lost_last, last);
 	dev->lost = true;
 	spin_unlock_irqrestore(&dev->lock, flags);
+	/* As in bf_change_track(). */
 	smp_mb();
-	mark_in_current(dev, first, last);
+	bf_changesets_mark(dev, first, last);
 }
 
 /*
@@ -222,16 +143,15 @@ void notrace bf_change_track(struct bf_device *dev, struct bio *bio)
 		return;
 	}
 	WRITE_ONCE(change->uses, change->uses + 1);
-	/* Pairs with carry(). */
-	smp_wmb();
+	smp_wmb(); /* pairs with carry_one() */
 	change->first = first;
 	change->last = last;
 	change->seq = atomic_read_acquire(&dev->change_seq);
-	/* Pairs with carry(), too. */
+	/* Pairs with carry_one(), too. */
 	smp_store_release(&change->dev, dev);
-	/* Pairs with the barrier in switch_over(): H2 and H3, S1 and S3. */
+	/* Pairs with the barrier of switch_over() in changeset.c: H2 and H3, S1 and S3. */
 	smp_mb();
-	mark_in_current(dev, first, last);
+	bf_changesets_mark(dev, first, last);
 	bf_mark_bio(bio, &change->mark, bf_change_endio);
 }
 
@@ -245,9 +165,9 @@ void bf_change_endio(struct bio *bio)
 	rcu_read_lock();
 	dev = READ_ONCE(change->dev);
 	if (dev != GONE && unlikely(change->seq != atomic_read(&dev->change_seq))) {
-		/* Pairs with the barrier in switch_over(): who sees the number sees the generation. */
+		/* Pairs with the barrier of switch_over(): who sees the number sees the generation. */
 		smp_rmb();
-		mark_in_current(dev, change->first, change->last);
+		bf_changesets_mark(dev, change->first, change->last);
 	}
 	smp_store_release(&change->dev, NULL);
 	llist_add(&change->node, per_cpu_ptr(&pool, change->cpu));
@@ -256,141 +176,40 @@ void bf_change_endio(struct bio *bio)
 }
 
 /*
- * Marks a change that is in flight. If it has become another one while we look, the first has ended, which has marked what
+ * Tells of a change that is in flight. If it has become another one while we look, the first has ended, which has marked what
  * it had to, and the other one has begun after the switch.
  */
-static void carry_one(const struct bf_changeset *set, struct generation *gen, struct change *change)
+static void carry_one(struct bf_device *dev, struct change *change, bf_change_fn *fn, void *arg)
 {
 	u32 uses = READ_ONCE(change->uses);
 	u64 first, last;
 
 	/* Pairs with bf_change_track(). */
 	smp_rmb();
-	if (smp_load_acquire(&change->dev) != set->dev)
+	if (smp_load_acquire(&change->dev) != dev)
 		return;
 	first = READ_ONCE(change->first);
 	last = READ_ONCE(change->last);
+	/* Pairs with bf_change_track(): it counts first. */
 	smp_rmb();
 	if (READ_ONCE(change->uses) == uses)
-		mark(set, gen, first, last);
+		fn(arg, first, last);
 }
 
-static void carry(const struct bf_changeset *set, struct generation *gen)
+/* Calls @fn, which may not sleep, for all that is in flight on @dev, or was and has got lost. After a full barrier. */
+void bf_changes_in_flight(struct bf_device *dev, bf_change_fn *fn, void *arg)
 {
 	struct batch *batch;
 	int i;
 
 	for (batch = READ_ONCE(batches); batch; batch = batch->next)
 		for (i = 0; i < BATCH; i++)
-			carry_one(set, gen, &batch->changes[i]);
+			carry_one(dev, &batch->changes[i], fn, arg);
 
-	spin_lock_irq(&set->dev->lock);
-	if (set->dev->lost)
-		mark(set, gen, set->dev->lost_first, set->dev->lost_last);
-	spin_unlock_irq(&set->dev->lock);
-}
-
-static void generation_free(struct generation *gen)
-{
-	if (!gen)
-		return;
-	vfree(gen->words);
-	kfree(gen);
-}
-
-/* Empty, for the present capacity. May sleep. */
-static struct generation *generation_alloc(const struct bf_changeset *set, u64 number)
-{
-	u64 chunks = DIV_ROUND_UP_ULL(bdev_nr_sectors(set->bdev), 1ull << set->shift);
-	u64 bytes = max(DIV_ROUND_UP_ULL(chunks, 64) * 8, 8ull);
-	struct generation *gen;
-
-	if (bytes > BFUSE_BITMAP_MAX)
-		return ERR_PTR(-E2BIG);
-	gen = kzalloc(sizeof(*gen), GFP_KERNEL);
-	if (!gen)
-		return ERR_PTR(-ENOMEM);
-	gen->number = number;
-	gen->chunks = chunks;
-	gen->words = vzalloc(bytes);
-	if (gen->words)
-		return gen;
-	kfree(gen);
-	return ERR_PTR(-ENOMEM);
-}
-
-static void changeset_free(struct rcu_head *rcu)
-{
-	struct bf_changeset *set = container_of(rcu, struct bf_changeset, rcu);
-
-	generation_free(set->current_one);
-	generation_free(set->ended);
-	kfree(set);
-}
-
-static void changeset_last_put(struct kref *ref)
-{
-	call_rcu(&container_of(ref, struct bf_changeset, ref)->rcu, changeset_free);
-}
-
-static void changeset_put(struct bf_changeset *set)
-{
-	kref_put(&set->ref, changeset_last_put);
-}
-
-static struct bf_changeset *changeset_alloc(const struct bf_attachment *att, u32 shift)
-{
-	struct bf_changeset *set = kzalloc(sizeof(*set), GFP_KERNEL);
-
-	if (!set)
-		return ERR_PTR(-ENOMEM);
-	kref_init(&set->ref);
-	mutex_init(&set->mutex);
-	set->dev = att->dev;
-	set->bdev = att->bdev;
-	set->is_part = att->is_part;
-	set->start = att->bdev->bd_start_sect;
-	set->shift = shift;
-	set->current_one = generation_alloc(set, 1);
-	if (!IS_ERR(set->current_one))
-		return set;
-	kfree_rcu(set, rcu);
-	return ERR_CAST(set->current_one);
-}
-
-/* Under bf_lock. */
-static void sum_up(struct bf_device *dev)
-{
-	const u32 ops = 1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_WRITE_ZEROES | 1u << BFUSE_OP_DISCARD |
-			1u << BFUSE_OP_SECURE_ERASE | 1u << BFUSE_OP_ZONE_APPEND | 1u << BFUSE_OP_ZONE_RESET |
-			1u << BFUSE_OP_ZONE_RESET_ALL | 1u << BFUSE_OP_ZONE_FINISH | 1u << BFUSE_OP_OTHER;
-
-	lockdep_assert_held(&bf_mutex);
-	WRITE_ONCE(dev->tracked, list_empty(&dev->changesets) ? 0 : bf_match_of(ops));
-}
-
-/* Under bf_lock: @att leaves, or marks no more. */
-void bf_change_end(struct bf_attachment *att)
-{
-	struct bf_changeset *set = att->changeset;
-
-	lockdep_assert_held(&bf_mutex);
-	if (!set)
-		return;
-	WRITE_ONCE(att->changeset, NULL);
-	list_del_rcu(&set->node);
-	sum_up(att->dev);
-	changeset_put(set);
-}
-
-/* Under bf_lock: @heir takes the place of @att on the same device. */
-void bf_change_inherit(struct bf_attachment *heir, struct bf_attachment *att)
-{
-	lockdep_assert_held(&bf_mutex);
-	if (att->changeset)
-		WRITE_ONCE(att->changeset->inherited, true);
-	WRITE_ONCE(heir->changeset, att->changeset);
-	WRITE_ONCE(att->changeset, NULL);
+	spin_lock_irq(&dev->lock);
+	if (dev->lost)
+		fn(arg, dev->lost_first, dev->lost_last);
+	spin_unlock_irq(&dev->lock);
 }
 
 /* Before @dev goes; nothing refers to it any more but changes in flight. May sleep: afterwards, a grace period has to pass. */
@@ -402,201 +221,6 @@ void bf_change_forget(struct bf_device *dev)
 	for (batch = READ_ONCE(batches); batch; batch = batch->next)
 		for (i = 0; i < BATCH; i++)
 			cmpxchg(&batch->changes[i].dev, dev, GONE);
-}
-
-/* With references, both. */
-static struct bf_attachment *find(struct bf_filter *f, u32 id, struct bf_changeset **set)
-{
-	unsigned int noio = bf_lock();
-	struct bf_attachment *att = bf_attachment_own(f, id);
-
-	*set = att ? att->changeset : NULL;
-	if (*set)
-		kref_get(&(*set)->ref);
-	if (att)
-		kref_get(&att->ref);
-	bf_unlock(noio);
-	return att;
-}
-
-static void tell(struct bfuse_mark *arg, const struct bf_changeset *set, const struct generation *gen)
-{
-	arg->chunk_shift = set->shift + SECTOR_SHIFT;
-	arg->generation = gen->number;
-	arg->chunks = gen->chunks;
-	arg->flags = (READ_ONCE(gen->all) ? BFUSE_MARK_ALL : 0) | (READ_ONCE(gen->beyond) ? BFUSE_MARK_BEYOND : 0);
-}
-
-/* BEGIN, and there are marks. To a new owner they are told once. */
-static long resume(struct bfuse_mark *arg, struct bf_changeset *set, u32 shift)
-{
-	bool inherited;
-
-	if (mutex_lock_killable(&set->mutex))
-		return -EINTR;
-	inherited = set->inherited && set->shift == shift;
-	if (inherited) {
-		WRITE_ONCE(set->inherited, false);
-		tell(arg, set, set->current_one);
-		arg->flags = BFUSE_MARK_INHERITED;
-	}
-	mutex_unlock(&set->mutex);
-	return inherited ? 0 : -EEXIST;
-}
-
-/* What is in flight and known from other changesets of the disk belongs to this one, too. */
-static long begin(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift)
-{
-	struct bf_changeset *set = changeset_alloc(att, shift);
-	unsigned int noio;
-	long err = 0;
-
-	if (IS_ERR(set))
-		return PTR_ERR(set);
-	noio = bf_lock();
-	if (att->state == BFUSE_STATE_LEAVING) {
-		err = -ENOENT;
-	} else if (att->changeset) {
-		err = -EEXIST;
-	} else {
-		tell(arg, set, set->current_one);
-		WRITE_ONCE(att->changeset, set);
-		list_add_tail_rcu(&set->node, &att->dev->changesets);
-		att->dev->was_tracked = true;
-		sum_up(att->dev);
-		smp_mb();
-		carry(set, set->current_one);
-	}
-	bf_unlock(noio);
-	if (err)
-		changeset_put(set);
-	return err;
-}
-
-/* Under the mutex. Returns the generation that has ended, when nobody marks in it any more. */
-static struct generation *switch_over(struct bf_changeset *set, struct generation *next)
-{
-	struct generation *old = set->current_one;
-
-	/* S1, and with the full barrier that goes with it S2. */
-	smp_store_release(&set->current_one, next);
-	atomic_inc_return(&set->dev->change_seq);
-	carry(set, next);
-	synchronize_rcu();
-	return old;
-}
-
-/* Adds the marks of @from, which may be of another capacity. */
-static void merge(struct generation *to, const struct generation *from)
-{
-	u64 words = DIV_ROUND_UP_ULL(min(from->chunks, to->chunks), 64), i;
-
-	for (i = 0; i < words; i++)
-		to->words[i] |= from->words[i];
-	if (from->beyond && from->chunks < to->chunks)
-		set_bits(to, from->chunks, to->chunks - 1);
-	to->all |= from->all;
-	to->beyond |= from->beyond;
-}
-
-static long switch_generation(struct bfuse_mark *arg, struct bf_changeset *set)
-{
-	struct generation *next, *old;
-
-	if (mutex_lock_killable(&set->mutex))
-		return -EINTR;
-	next = generation_alloc(set, set->current_one->number + 1);
-	if (IS_ERR(next)) {
-		mutex_unlock(&set->mutex);
-		return PTR_ERR(next);
-	}
-	old = switch_over(set, next);
-	if ((arg->flags & BFUSE_MARK_MERGE) && set->ended)
-		merge(old, set->ended);
-	generation_free(set->ended);
-	set->ended = old;
-	tell(arg, set, old);
-	mutex_unlock(&set->mutex);
-	return 0;
-}
-
-/* User memory is touched under the mutex, which nobody takes but the filter's own calls. */
-static long read_ended(struct bfuse_mark *arg, struct bf_changeset *set)
-{
-	u64 bytes, n;
-	long err = 0;
-
-	if (mutex_lock_killable(&set->mutex))
-		return -EINTR;
-	if (!set->ended) {
-		mutex_unlock(&set->mutex);
-		return -ENODATA;
-	}
-	bytes = DIV_ROUND_UP_ULL(set->ended->chunks, 64) * 8;
-	n = arg->offset < bytes ? min(arg->length, bytes - arg->offset) : 0;
-	if (n && copy_to_user(u64_to_user_ptr(arg->address), (void *)set->ended->words + arg->offset, n))
-		err = -EFAULT;
-	arg->length = n;
-	tell(arg, set, set->ended);
-	mutex_unlock(&set->mutex);
-	return err;
-}
-
-static long end(struct bf_attachment *att)
-{
-	unsigned int noio = bf_lock();
-
-	bf_change_end(att);
-	bf_unlock(noio);
-	return 0;
-}
-
-static bool is_valid(const struct bfuse_mark *arg)
-{
-	bool reads = arg->command == BFUSE_MARK_READ;
-
-	if (arg->command > BFUSE_MARK_END || arg->__reserved || arg->generation || arg->chunks)
-		return false;
-	if (arg->flags & ~(arg->command == BFUSE_MARK_SWITCH ? BFUSE_MARK_MERGE : 0))
-		return false;
-	if (!reads && (arg->offset || arg->address || arg->length))
-		return false;
-	if (arg->command == BFUSE_MARK_BEGIN)
-		return arg->chunk_shift >= BFUSE_CHUNK_SHIFT_MIN && arg->chunk_shift <= BFUSE_CHUNK_SHIFT_MAX;
-	return !arg->chunk_shift && !(arg->offset % 8) && !(arg->length % 8);
-}
-
-/* BFUSE_MARK. May sleep. */
-long bf_mark(struct bf_filter *f, struct bfuse_mark *arg)
-{
-	struct bf_changeset *set;
-	struct bf_attachment *att;
-	u32 shift = arg->chunk_shift - SECTOR_SHIFT;
-	long err = -ENOENT;
-
-	if (!is_valid(arg))
-		return -EINVAL;
-	att = find(f, arg->attachment, &set);
-	if (!att)
-		return -ENOENT;
-	if (arg->command == BFUSE_MARK_BEGIN)
-		err = set ? resume(arg, set, shift) : begin(arg, att, shift);
-	else if (set && arg->command == BFUSE_MARK_SWITCH)
-		err = switch_generation(arg, set);
-	else if (set && arg->command == BFUSE_MARK_READ)
-		err = read_ended(arg, set);
-	else if (set)
-		err = end(att);
-	if (set)
-		changeset_put(set);
-	bf_attachment_put(att);
-	return err;
-}
-
-/* For tools. Under bf_lock. */
-u32 bf_change_shift(const struct bf_attachment *att)
-{
-	return att->changeset ? att->changeset->shift + SECTOR_SHIFT : 0;
 }
 
 static bool any_in_flight(void)

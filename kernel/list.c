@@ -66,7 +66,7 @@ static void describe_narrowing(const struct bf_attachment *att, struct bfuse_nex
 {
 	unsigned int noio = bf_lock();
 
-	out->mark_shift = bf_change_shift(att);
+	out->mark_shift = bf_changeset_shift(att);
 	bf_unlock(noio);
 	rcu_read_lock();
 	out->ranges = bf_ranges_count(att);

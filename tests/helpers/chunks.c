@@ -46,8 +46,10 @@ static struct work choose(void)
 	uint64_t chunk_sectors = 1ull << (map.chunk_shift - 9);
 	uint64_t sector = (1 + below(map.chunks - 1)) * chunk_sectors;
 	uint32_t n = 1 + (uint32_t)below(below(2) ? 8 : MAX_BYTES / 512);
+	uint64_t back;
 
-	sector -= below(3) ? below(n + 1) : below(chunk_sectors);
+	back = below(3) ? below(n + 1) : below(chunk_sectors);
+	sector -= back < sector ? back : sector;
 	if (sector + n > watcher.sectors)
 		sector = watcher.sectors - n;
 	return (struct work){ .sector = sector, .length = n * 512, .write = below(2) };
