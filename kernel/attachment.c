@@ -44,6 +44,7 @@ static void attachment_free(struct bf_attachment *att)
 		put_device(&att->bdev->bd_device);
 	if (att->filter)
 		bf_filter_put(att->filter);
+	bf_interest_end(att);
 	free_percpu(att->stat);
 	bf_ways_free(att->ways);
 	kfree(att->attached);
@@ -95,6 +96,18 @@ struct bf_attachment *bf_attachment_above(u32 id)
 	}
 	bf_unlock(noio);
 	return found;
+}
+
+/* Under bf_lock: an attachment of @f that is not about to end. */
+struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id)
+{
+	struct bf_attachment *att;
+
+	lockdep_assert_held(&bf_mutex);
+	list_for_each_entry(att, &f->attachments, of_filter)
+		if (att->id == id && att->state != BFUSE_STATE_LEAVING)
+			return att;
+	return NULL;
 }
 
 static bool is_idle(struct bf_attachment *att)
@@ -231,6 +244,7 @@ void bf_attachment_leave(struct bf_attachment *att, int reason)
 	att->reason = reason;
 	if (att->in_chain)
 		bf_chain_remove(att);
+	bf_changeset_end(att);
 	queue_work(bf_wq, &att->reap);
 }
 
@@ -291,6 +305,7 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 	att->match = bf_match_of(interest->ops & f->known_ops);
 	if (f->unknown == BFUSE_POLICY_ERROR)
 		att->match |= bf_match_of(~f->known_ops);
+	bf_interest_init(att);
 	init_lanes(att);
 	return att;
 }
@@ -380,6 +395,7 @@ static int publish(struct bf_attachment *att, const struct seat *seat, u32 flags
 		kref_get(&att->ref);
 		WRITE_ONCE(other->heir, att);
 		bf_chain_remove(other);
+		bf_changeset_inherit(att, other);
 	}
 	*dead = other;
 	return 0;

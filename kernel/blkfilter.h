@@ -14,6 +14,7 @@
  *	bf_target	another place for data, of one filter. Held by its table and by each request that uses it (target.c).
  *	bf_leg		a bio of our own that does a part of a request. Ends when that bio does (leg.c).
  *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
+ *	bf_changeset	chunks that have changed, kept for an attachment (changeset.c).
  *
  * An intercepted bio is not cloned. Its completion is hooked (bi_end_io, bi_private), the same bio goes on, and what it
  * had is put back when it completes. So nothing can be missing in a clone: cgroup, encryption context, integrity
@@ -63,7 +64,8 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_LOG)
+			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_LOG | \
+			 BFUSE_F_RANGES | BFUSE_F_CHUNKS | BFUSE_F_MARK)
 /* Verbs that name other places. */
 #define BF_WAY_VERBS	(1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD | BF_WAY_VERBS)
@@ -269,6 +271,7 @@ struct bf_filter {
 	struct list_head	attachments;	/* under bf_lock */
 	u32			nr_attachments;
 	u32			nr_stacked;	/* attachments to stacked devices */
+	u32			nr_bitmaps;	/* chunk bitmaps that were ever made; under bf_lock */
 	u32			id;
 	char			name[BFUSE_NAME_MAX];
 	u32			altitude;
@@ -315,9 +318,16 @@ struct bf_device {
 	struct gendisk		*disk;		/* pinned by its struct device */
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
 	u64			match;		/* what is not in here nobody wants */
+	u64			tracked;	/* what is in here changesets want to know */
+	bool			has_parts;	/* attachments to partitions are in the chain */
 	bool			may_submit_inline;
 	u32			zone_sectors;	/* 0: it has no zones */
 	u64 __percpu		*bypassed;	/* bios that nobody on the whole disk wants: one count for all of them */
+	struct list_head	changesets;	/* RCU; under bf_lock */
+	atomic_t		change_seq;	/* switches of generations */
+	bool			was_tracked;
+	bool			lost;		/* this, and the next two: change.c; under @lock */
+	u64			lost_first, lost_last;
 	spinlock_t		lock;
 	struct bio_list		bios;		/* marked, to be submitted by @work */
 	struct work_struct	work;
@@ -357,6 +367,11 @@ struct bf_attachment {
 	u64			rank;
 	u32			id;
 	u64			match;		/* bf_op_bit() of what to steal: wanted, or unknown and to be failed */
+	u32			narrow;		/* BF_BY_*: what else to ask, see bf_interest_excludes() */
+	blk_opf_t		opf;		/* interest.flags in the kernel's words */
+	struct bf_ranges __rcu	*ranges;
+	struct bf_chunks __rcu	*chunks;
+	struct bf_changeset	*changeset;	/* under bf_lock */
 	u64			bypass_base;	/* dev->bypassed when it came */
 	bool			counts_device;	/* dev->bypassed counts for it, too */
 	struct bfuse_interest	interest;	/* defaults resolved */
@@ -463,6 +478,60 @@ struct bf_attachment *bf_attachment_above(u32 id);
 struct bf_attachment *bf_attachment_after(struct bf_attachment *att);
 void bf_attachment_put(struct bf_attachment *att);
 
+struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id);
+
+/* interest.c: what an attachment wants to see beyond operations */
+#define BF_BY_FLAGS	(1u << 0)
+#define BF_BY_PROCESS	(1u << 1)
+#define BF_BY_CGROUP	(1u << 2)
+#define BF_BY_RANGES	(1u << 3)
+#define BF_BY_CHUNKS	(1u << 4)
+bool bf_interest_is_valid(const struct bfuse_interest *in);
+void bf_interest_init(struct bf_attachment *att);
+void bf_interest_end(struct bf_attachment *att);
+void bf_interest_narrow(struct bf_attachment *att, u32 by, bool on);
+bool bf_interest_excludes(const struct bf_attachment *att, struct bio *bio, pid_t tgid);
+long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg);
+u32 bf_ranges_count(const struct bf_attachment *att);
+
+/* Of the 64 bits of @word those from bit @first to bit @last of the whole. */
+static __always_inline u64 bf_bits(u64 word, u64 first, u64 last)
+{
+	u64 bits = ~0ull;
+
+	if (word == first / 64)
+		bits &= ~0ull << (first % 64);
+	if (word == last / 64)
+		bits &= ~0ull >> (63 - last % 64);
+	return bits;
+}
+
+/* chunks.c: which chunks it wants to see */
+struct bf_chunks;
+bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last);
+void bf_chunks_clear(struct bf_attachment *att, u64 sector, u32 length);
+void bf_chunks_end(struct bf_attachment *att);
+long bf_chunks(struct bf_filter *f, struct bfuse_chunks *arg);
+bool bf_chunks_is_offset(u64 offset);
+int bf_chunks_mmap(struct bf_filter *f, struct vm_area_struct *vma);
+u32 bf_chunks_shift(const struct bf_attachment *att);
+
+/* change.c: bios in flight that may change data */
+#define BF_CHANGE_ALL	U64_MAX	/* as the last sector: the whole disk */
+typedef void bf_change_fn(void *arg, u64 first, u64 last);
+void bf_change_track(struct bf_device *dev, struct bio *bio);
+void bf_change_endio(struct bio *bio);
+void bf_changes_in_flight(struct bf_device *dev, bf_change_fn *fn, void *arg);
+void bf_change_forget(struct bf_device *dev);
+void bf_change_exit(void);
+
+/* changeset.c: which chunks have changed */
+void bf_changesets_mark(struct bf_device *dev, u64 first, u64 last);
+void bf_changeset_end(struct bf_attachment *att);
+void bf_changeset_inherit(struct bf_attachment *heir, struct bf_attachment *att);
+u32 bf_changeset_shift(const struct bf_attachment *att);
+long bf_mark(struct bf_filter *f, struct bfuse_mark *arg);
+
 /* drain.c: what was submitted before the attach completes */
 struct bf_drain;
 struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms);
@@ -548,6 +617,7 @@ void bf_server_resume(struct bf_filter *f);
 int bf_request_init(void);
 void bf_request_exit(void);
 bool bf_bio_is_marked(const struct bio *bio);
+bool bf_bio_is_tracked(const struct bio *bio);
 void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io);
 void bf_unmark_bio(struct bio *bio, struct bf_mark *mark);
 bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
@@ -601,6 +671,7 @@ long bf_data(struct bf_filter *f, const struct bfuse_data *arg);
 u8 bf_bio_op(const struct bio *bio);
 u64 bf_match_of(u32 ops);
 u32 bf_bio_flags(struct bio *bio);
+blk_opf_t bf_opf_of(u32 flags);
 u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);
 bool bf_bio_is_refused(struct bio *bio);

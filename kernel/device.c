@@ -49,6 +49,10 @@ static void free_work(struct work_struct *work)
 	 * destroyed.
 	 */
 	synchronize_rcu();
+	if (dev->was_tracked) {
+		bf_change_forget(dev);
+		synchronize_rcu();
+	}
 	destroy_workqueue(dev->wq);
 	put_device(disk_to_dev(dev->disk));
 	free_percpu(dev->bypassed);
@@ -79,6 +83,8 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	dev->may_submit_inline = bf_disk_is_hardware(disk);
 	dev->zone_sectors = bdev_is_zoned(disk->part0) ? bdev_zone_sectors(disk->part0) : 0;
 	INIT_LIST_HEAD(&dev->chain);
+	INIT_LIST_HEAD(&dev->changesets);
+	dev->lost_first = U64_MAX;
 	spin_lock_init(&dev->lock);
 	bio_list_init(&dev->bios);
 	INIT_WORK(&dev->work, submit_work);
@@ -151,11 +157,15 @@ void bf_device_publish(struct bf_device *dev)
 static void sum_up(struct bf_device *dev)
 {
 	struct bf_attachment *att;
+	bool has_parts = false;
 	u64 match = 0;
 
 	/* Who bypasses a partition's filter has to be counted one by one. */
-	list_for_each_entry(att, &dev->chain, node)
+	list_for_each_entry(att, &dev->chain, node) {
 		match |= att->is_part ? U64_MAX : att->match;
+		has_parts |= att->is_part;
+	}
+	WRITE_ONCE(dev->has_parts, has_parts);
 	WRITE_ONCE(dev->match, match);
 }
 
@@ -215,11 +225,13 @@ struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bd
 }
 
 /* The filter's own I/O (of its process @tgid) is not for itself; a filter that gave its policy's way is not there. */
-static __always_inline bool skips(const struct bf_attachment *att, u64 op, pid_t tgid)
+static __always_inline bool skips(const struct bf_attachment *att, struct bio *bio, u64 op, pid_t tgid)
 {
 	u32 state = READ_ONCE(att->state);
 
 	if (!(att->match & op) || (tgid && tgid == READ_ONCE(att->filter->server)))
+		return true;
+	if (unlikely(READ_ONCE(att->narrow)) && bf_interest_excludes(att, bio, tgid))
 		return true;
 	if (likely(state == BFUSE_STATE_LIVE))
 		return false;
@@ -238,7 +250,7 @@ static __always_inline struct bf_attachment *find_next(struct bf_device *dev, st
 	list_for_each_entry_rcu(att, &dev->chain, node, rcu_read_lock_any_held()) {
 		if (att->rank >= below || (att->is_part && att->bdev != bio->bi_bdev))
 			continue;
-		if (!skips(att, op, tgid))
+		if (!skips(att, bio, op, tgid))
 			return att;
 		if (count)
 			bf_count(att, bypassed);
@@ -259,6 +271,9 @@ bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid)
 {
 	if (find_next(dev, bio, BF_RANK_TOP, tgid, false))
 		return true;
-	find_next(dev, bio, BF_RANK_TOP, tgid, true);
+	if (likely(!READ_ONCE(dev->has_parts)))
+		this_cpu_inc(*dev->bypassed);
+	else
+		find_next(dev, bio, BF_RANK_TOP, tgid, true);
 	return false;
 }

@@ -124,7 +124,7 @@ int bf_interest_check(const struct bf_filter *f, struct bfuse_interest *in)
 
 	if (memchr_inv(in->__reserved, 0, sizeof(in->__reserved)) || (in->ops & ~f->known_ops) ||
 	    (in->payload & ~(in->ops & with_data)) || (in->payload && !f->slot_size) ||
-	    (in->verdicts & ~BF_VERBS) || in->policy > BFUSE_POLICY_HOLD ||
+	    (in->verdicts & ~BF_VERBS) || in->policy > BFUSE_POLICY_HOLD || !bf_interest_is_valid(in) ||
 	    in->deadline_ms > BFUSE_DEADLINE_MAX || in->hold_ms > BFUSE_DEADLINE_MAX)
 		return -EINVAL;
 	in->verdicts |= 1u << BFUSE_PASS;
@@ -341,17 +341,24 @@ static const struct vm_operations_struct vma_ops = {
 	.close = vma_close,
 };
 
-/* A whole queue, shared, not inherited by fork, not dumped. The pages outlive the filter for whoever maps them. */
+static int map_queue(struct bf_filter *f, struct vm_area_struct *vma, u64 offset)
+{
+	u64 queue = offset / f->queue_bytes;
+
+	if (offset % f->queue_bytes || queue >= f->nr_queues || vma->vm_end - vma->vm_start != f->queue_bytes)
+		return -EINVAL;
+	return remap_vmalloc_range(vma, f->queues[queue].head, 0);
+}
+
+/* A whole queue or bitmap, shared, not inherited by fork, not dumped. The pages outlive the filter for whoever maps them. */
 int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	u64 queue = offset / f->queue_bytes;
 	int err;
 
-	if (!(vma->vm_flags & VM_SHARED) || offset % f->queue_bytes || queue >= f->nr_queues ||
-	    vma->vm_end - vma->vm_start != f->queue_bytes)
+	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	err = remap_vmalloc_range(vma, f->queues[queue].head, 0);
+	err = bf_chunks_is_offset(offset) ? bf_chunks_mmap(f, vma) : map_queue(f, vma, offset);
 	if (err)
 		return err;
 	vm_flags_set(vma, VM_DONTCOPY);

@@ -38,7 +38,11 @@ static __always_inline bool wanted(struct bio *bio)
 	preempt_disable_notrace();
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
 	if (unlikely(dev)) {
-		if (!(READ_ONCE(dev->match) & bf_op_bit(bio)))
+		u64 op = bf_op_bit(bio);
+
+		if (unlikely(READ_ONCE(dev->tracked) & op))
+			bf_change_track(dev, bio);
+		if (!(READ_ONCE(dev->match) & op))
 			this_cpu_inc(*dev->bypassed);
 		else
 			found = is_for_us(dev, bio);

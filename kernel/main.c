@@ -43,6 +43,9 @@ union bf_arg {
 	struct bfuse_untarget	untarget;
 	struct bfuse_inject	inject;
 	struct bfuse_log	log;
+	struct bfuse_ranges	ranges;
+	struct bfuse_chunks	chunks;
+	struct bfuse_mark	mark;
 	struct bfuse_next	next;
 	struct bfuse_next_filter next_filter;
 	struct bfuse_match	match;
@@ -150,6 +153,21 @@ static long do_log(struct file *file, union bf_arg *arg)
 	return bf_log_read(&arg->log);
 }
 
+static long do_ranges(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_ranges(filter_of(file), &arg->ranges) : -ENOENT;
+}
+
+static long do_chunks(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_chunks(filter_of(file), &arg->chunks) : -ENOENT;
+}
+
+static long do_mark(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_mark(filter_of(file), &arg->mark) : -ENOENT;
+}
+
 static const struct bf_call {
 	long (*call)(struct file *file, union bf_arg *arg);
 	size_t size;		/* what this version knows */
@@ -167,7 +185,10 @@ static const struct bf_call {
 	[_IOC_NR(BFUSE_UNTARGET)] = { do_untarget, sizeof(struct bfuse_untarget), sizeof(struct bfuse_untarget) },
 	[_IOC_NR(BFUSE_INJECT)] = { do_inject, sizeof(struct bfuse_inject), sizeof(struct bfuse_inject), SERVE },
 	[_IOC_NR(BFUSE_LOG)] = { do_log, sizeof(struct bfuse_log), sizeof(struct bfuse_log) },
-	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), sizeof(struct bfuse_next) },
+	[_IOC_NR(BFUSE_RANGES)] = { do_ranges, sizeof(struct bfuse_ranges), sizeof(struct bfuse_ranges), SERVE },
+	[_IOC_NR(BFUSE_CHUNKS)] = { do_chunks, sizeof(struct bfuse_chunks), sizeof(struct bfuse_chunks), SERVE },
+	[_IOC_NR(BFUSE_MARK)] = { do_mark, sizeof(struct bfuse_mark), sizeof(struct bfuse_mark), SERVE },
+	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), offsetof(struct bfuse_next, ranges) },
 	[_IOC_NR(BFUSE_NEXT_FILTER)] = {
 		do_next_filter, sizeof(struct bfuse_next_filter), offsetof(struct bfuse_next_filter, rules) },
 	[_IOC_NR(BFUSE_MATCH)] = { do_match, sizeof(struct bfuse_match), sizeof(struct bfuse_match) },
@@ -342,6 +363,7 @@ static void __exit blkfilter_exit(void)
 	bf_leaving_exit();
 	flush_workqueue(bf_wq);
 	bf_request_exit();
+	bf_change_exit();
 	bf_shadow_exit();
 	destroy_workqueues();
 	bf_hook_exit();

@@ -128,14 +128,35 @@ void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)
 	}
 }
 
-/* In the hook, for each bio to a filtered disk. */
+static bool is_ours(bio_end_io_t *end_io)
+{
+	return end_io == bf_request_endio || end_io == loose_endio || end_io == bf_leg_endio || end_io == bf_inject_endio;
+}
+
+/* In the hook, for each bio to a filtered disk. Of a change in flight it matters what is below. */
 bool bf_bio_is_marked(const struct bio *bio)
 {
 	const struct bf_mark *mark = bio->bi_private;
+	bio_end_io_t *end_io = bio->bi_end_io;
 
-	return (bio->bi_end_io == bf_request_endio || bio->bi_end_io == loose_endio ||
-		bio->bi_end_io == bf_leg_endio || bio->bi_end_io == bf_inject_endio) &&
-	       mark->disk == bio->bi_bdev->bd_disk;
+	if (end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk) {
+		end_io = mark->end_io;
+		mark = mark->private;
+	}
+	return is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk;
+}
+
+/* In the hook, for each bio that may change data of a tracked disk: is it a change in flight already? */
+bool bf_bio_is_tracked(const struct bio *bio)
+{
+	const struct bf_mark *mark = bio->bi_private;
+	bio_end_io_t *end_io = bio->bi_end_io;
+
+	while (is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk) {
+		end_io = mark->end_io;
+		mark = mark->private;
+	}
+	return end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk;
 }
 
 /*

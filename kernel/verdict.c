@@ -9,7 +9,8 @@
 #include "blkfilter.h"
 
 #define ALL_FLAGS	(BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO | BFUSE_VERDICT_HOLD | \
-			 BFUSE_VERDICT_MODIFY | BFUSE_VERDICT_COPY_BEFORE | BFUSE_VERDICT_MIRROR | BFUSE_VERDICT_LENIENT)
+			 BFUSE_VERDICT_MODIFY | BFUSE_VERDICT_COPY_BEFORE | BFUSE_VERDICT_MIRROR | BFUSE_VERDICT_LENIENT | \
+			 BFUSE_VERDICT_CLEAR)
 
 static enum bfuse_reason check_form(const struct bfuse_verdict *v)
 {
@@ -50,7 +51,7 @@ static enum bfuse_reason check_complete(const struct bf_request *rq, const struc
 {
 	u16 source = v->flags & (BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO);
 
-	if (v->flags & ~(BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO))
+	if (v->flags & ~(BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO | BFUSE_VERDICT_CLEAR))
 		return BFUSE_REASON_FLAGS;
 	if (source && (rq->op != BFUSE_OP_READ || v->status || source == (BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO)))
 		return BFUSE_REASON_FLAGS;
@@ -96,7 +97,7 @@ static enum bfuse_reason check_pass(const struct bf_request *rq, const struct bf
 {
 	if (v->status)
 		return BFUSE_REASON_STATUS;
-	if (likely(v->type == BFUSE_PASS && !(v->flags & ~BFUSE_VERDICT_NOTIFY)))
+	if (likely(v->type == BFUSE_PASS && !(v->flags & ~(BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_CLEAR))))
 		return BFUSE_REASON_NONE;
 	if (v->flags & BFUSE_VERDICT_ZERO)
 		return BFUSE_REASON_FLAGS;
@@ -121,6 +122,14 @@ static enum bfuse_reason check_held(const struct bf_request *rq, const struct bf
 	return rq->op == BFUSE_OP_READ && !rq->status ? check_modify(rq, v) : BFUSE_REASON_OP;
 }
 
+/* Of which chunks it speaks must be known. */
+static enum bfuse_reason check_clear(const struct bf_request *rq)
+{
+	if (rq->state == BF_TAG_HELD || !rcu_access_pointer(rq->att->chunks))
+		return BFUSE_REASON_FLAGS;
+	return rq->length && rq->op != BFUSE_OP_ZONE_APPEND ? BFUSE_REASON_NONE : BFUSE_REASON_OP;
+}
+
 static u32 verbs_of(const struct bfuse_verdict *v)
 {
 	u32 verbs = 1u << v->type;
@@ -143,6 +152,8 @@ static enum bfuse_reason check(const struct bf_request *rq, const struct bfuse_v
 		return BFUSE_REASON_FLAGS;
 	if (verbs_of(v) & ~rq->att->interest.verdicts)
 		return BFUSE_REASON_TYPE;
+	if ((v->flags & BFUSE_VERDICT_CLEAR) && check_clear(rq))
+		return check_clear(rq);
 	if (rq->state == BF_TAG_HELD)
 		return check_held(rq, v);
 	return v->type == BFUSE_COMPLETE ? check_complete(rq, v) : check_pass(rq, v);
@@ -247,6 +258,9 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 
 	if (!rq)
 		return reason;
+	/* With a way only when nothing is to be copied before it any more. */
+	if ((v->flags & BFUSE_VERDICT_CLEAR) && !rq->way)
+		bf_chunks_clear(rq->att, rq->sector, rq->length);
 	if (v->type == BFUSE_COMPLETE || rq->completed) {
 		complete_request(rq, v);
 	} else if (unlikely(rq->way)) {

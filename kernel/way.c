@@ -209,6 +209,9 @@ void bf_way_go(struct bf_request *rq, struct bf_batch *batch)
 {
 	const struct bf_way *way = rq->way;
 
+	/* Not sooner: what is presented no more does not wait for copies either. */
+	if ((way->flags & BFUSE_VERDICT_CLEAR) && !way->copy_status)
+		bf_chunks_clear(rq->att, rq->sector, rq->length);
 	if (way->flags & BFUSE_VERDICT_MODIFY) {
 		bf_shadow_forward(rq, batch);
 		return;

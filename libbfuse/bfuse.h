@@ -226,6 +226,122 @@ int bfuse_next_filter(struct bfuse *bfuse, struct bfuse_next_filter *next);
 int bfuse_next_log(struct bfuse *bfuse, struct bfuse_log *log);
 
 /*
+ * Interest beyond operations, of attachments of this handle. Any thread may call these functions. For flags, cgroup and process
+ * see struct bfuse_interest.
+ */
+
+/**
+ * bfuse_set_ranges - be presented only what touches these parts of the device.
+ * @ranges: by increasing first sector, without overlaps; not needed after the call.
+ * @count: up to BFUSE_RANGES_MAX; 0: everything, as in the beginning.
+ *
+ * Replaces what was set before, at once; see struct bfuse_ranges. Returns 0 or a negative errno as said there.
+ */
+int bfuse_set_ranges(struct bfuse *bfuse, uint32_t attachment, const struct bfuse_range *ranges, uint32_t count);
+
+/**
+ * struct bfuse_chunk_map - a chunk bitmap, mapped. To be changed by the functions below only.
+ * @words: little-endian.
+ * @chunks: how many there are; what lies behind is always presented.
+ * @bytes: of the mapping.
+ * @chunk_shift: a chunk has 1 << chunk_shift bytes.
+ */
+struct bfuse_chunk_map {
+	uint64_t *words;
+	uint64_t chunks;
+	uint64_t bytes;
+	unsigned int chunk_shift;
+};
+
+/**
+ * bfuse_map_chunks - be presented only what touches chunks whose bit is set; see struct bfuse_chunks.
+ * @chunk_shift: BFUSE_CHUNK_SHIFT_MIN to BFUSE_CHUNK_SHIFT_MAX.
+ * @set: how bits begin, but for those of an earlier bitmap with the same chunks, which are kept.
+ * @map: out: the caller's, for bfuse_unmap_chunks(), also after the attachment has ended.
+ *
+ * To follow a device that has grown or shrunk call it again with another @map, then use that one and unmap the old one. Returns 0
+ * or a negative errno of BFUSE_CHUNKS or mmap(2).
+ */
+int bfuse_map_chunks(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, bool set, struct bfuse_chunk_map *map);
+
+/**
+ * bfuse_unmap_chunks - give back a mapping. What the bitmap says goes on to hold.
+ */
+void bfuse_unmap_chunks(struct bfuse_chunk_map *map);
+
+/**
+ * bfuse_end_chunks - be presented all chunks again.
+ *
+ * Returns 0 or a negative errno.
+ */
+int bfuse_end_chunks(struct bfuse *bfuse, uint32_t attachment);
+
+/* These three are for any thread at any time; @chunk is less than map->chunks. Setting and clearing are full barriers. */
+
+/* In memory, a little-endian word has bit n in byte n / 8. */
+static inline unsigned char *bfuse_chunk_byte(const struct bfuse_chunk_map *map, uint64_t chunk)
+{
+	return (unsigned char *)map->words + chunk / 8;
+}
+
+static inline bool bfuse_chunk_test(const struct bfuse_chunk_map *map, uint64_t chunk)
+{
+	return __atomic_load_n(bfuse_chunk_byte(map, chunk), __ATOMIC_ACQUIRE) & 1u << chunk % 8;
+}
+
+static inline void bfuse_chunk_set(const struct bfuse_chunk_map *map, uint64_t chunk)
+{
+	__atomic_fetch_or(bfuse_chunk_byte(map, chunk), (unsigned char)(1u << chunk % 8), __ATOMIC_SEQ_CST);
+}
+
+static inline void bfuse_chunk_clear(const struct bfuse_chunk_map *map, uint64_t chunk)
+{
+	__atomic_fetch_and(bfuse_chunk_byte(map, chunk), (unsigned char)~(1u << chunk % 8), __ATOMIC_SEQ_CST);
+}
+
+/**
+ * bfuse_mark_begin - have the kernel mark the chunks that are written to, without presenting anything; see struct bfuse_mark.
+ * @chunk_shift: BFUSE_CHUNK_SHIFT_MIN to BFUSE_CHUNK_SHIFT_MAX.
+ * @mark: out: the current generation; flags tell by BFUSE_MARK_INHERITED that a predecessor's marks go on. May be NULL.
+ *
+ * Returns 0 or a negative errno.
+ */
+int bfuse_mark_begin(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, struct bfuse_mark *mark);
+
+/**
+ * bfuse_mark_switch - end a generation, and begin the next.
+ * @flags: BFUSE_MARK_MERGE or 0.
+ * @mark: out: the generation that has ended, for bfuse_mark_read().
+ *
+ * Returns 0 or a negative errno; then the generation goes on.
+ */
+int bfuse_mark_switch(struct bfuse *bfuse, uint32_t attachment, uint32_t flags, struct bfuse_mark *mark);
+
+/**
+ * bfuse_mark_fn - a part of the device that has changed.
+ * @sector, @sectors: whole chunks. The last may reach beyond the end of the device; with @sector + @sectors of UINT64_MAX it is
+ *	all up to the end, wherever that is.
+ *
+ * Returns 0 to go on, else what bfuse_mark_read() shall return.
+ */
+typedef int (*bfuse_mark_fn)(uint64_t sector, uint64_t sectors, void *user);
+
+/**
+ * bfuse_mark_read - all that has changed in a generation that has ended, by increasing sector, adjacent chunks in one.
+ * @mark: from bfuse_mark_switch(), the last one of this attachment.
+ *
+ * Returns 0, what @fn returned, -ESTALE: there was another bfuse_mark_switch() meanwhile, or a negative errno.
+ */
+int bfuse_mark_read(struct bfuse *bfuse, const struct bfuse_mark *mark, bfuse_mark_fn fn, void *user);
+
+/**
+ * bfuse_mark_end - mark no more.
+ *
+ * Returns 0 or a negative errno.
+ */
+int bfuse_mark_end(struct bfuse *bfuse, uint32_t attachment);
+
+/*
  * Queues. All functions of one queue that take entries out (bfuse_queue_get(), bfuse_queue_wait()) belong to one thread
  * at a time; the rest may be called by any thread at any time.
  */
@@ -259,14 +375,14 @@ int bfuse_queue_put(struct bfuse_queue *queue, const struct bfuse_verdict *verdi
 
 /**
  * bfuse_queue_pass - put a verdict: pass.
- * @flags: BFUSE_VERDICT_NOTIFY, HOLD, MODIFY, STORED or 0.
+ * @flags: BFUSE_VERDICT_NOTIFY, HOLD, MODIFY, STORED, CLEAR or 0.
  */
 int bfuse_queue_pass(struct bfuse_queue *queue, uint64_t tag, uint16_t flags);
 
 /**
  * bfuse_queue_complete - put a verdict: complete.
  * @status: 0 or a negative errno, see struct bfuse_verdict.
- * @flags: BFUSE_VERDICT_STORED, BFUSE_VERDICT_ZERO or 0.
+ * @flags: BFUSE_VERDICT_STORED, BFUSE_VERDICT_ZERO, BFUSE_VERDICT_CLEAR or 0.
  */
 int bfuse_queue_complete(struct bfuse_queue *queue, uint64_t tag, int status, uint16_t flags);
 
@@ -347,6 +463,7 @@ struct bfuse_io {
 #define BFUSE_REPLY_LATER	3	/* bfuse_reply() will follow, from any thread */
 #define BFUSE_REPLY_HOLD	4	/* pass, and call held() when it has completed, which decides how it ends */
 #define BFUSE_REPLY_MODIFY	5	/* pass a write, or end a held read, with the data of bfuse_io_data() as they are now */
+#define BFUSE_REPLY_CLEAR	0x100	/* or-ed to one of these but LATER: see BFUSE_VERDICT_CLEAR; not in held() */
 /* < 0: a negative errno: ends here with this error; one that block devices don't know becomes EIO */
 
 typedef int (*bfuse_op_fn)(struct bfuse_io *io, void *user);

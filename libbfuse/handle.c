@@ -104,6 +104,8 @@ static void complete_registration(struct bfuse_register *reg)
 		reg->features |= BFUSE_F_HELD;
 	if (reg->defaults.verdicts & (1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR))
 		reg->features |= BFUSE_F_TARGETS;
+	if (reg->defaults.flags || reg->defaults.cgroup || reg->defaults.process)
+		reg->features |= BFUSE_F_RANGES;
 	if (reg->slot_size)
 		reg->features |= BFUSE_F_PAYLOAD;
 	if (reg->defaults.policy == BFUSE_POLICY_HOLD)

@@ -367,9 +367,12 @@ int bfuse_reply(struct bfuse_io *public, int reply)
 	struct io *io = bfuse__io(public);
 	struct bfuse_queue *queue = io->queue;
 	struct bfuse_verdict verdict = { .tag = public->request.tag };
+	bool clear = reply > 0 && reply & BFUSE_REPLY_CLEAR;
 	int err;
 
-	if (!is_reply(io, reply))
+	if (clear)
+		reply &= ~BFUSE_REPLY_CLEAR;
+	if (!is_reply(io, reply) || (clear && io->held))
 		return -EINVAL;
 	reply = keep_promise(io, reply);
 	if (reply == BFUSE_REPLY_NOTIFY)
@@ -382,6 +385,8 @@ int bfuse_reply(struct bfuse_io *public, int reply)
 		complete_verdict(io, reply < 0 ? reply : 0, &verdict);
 	if (goes_on(io, reply) && verdict.type == BFUSE_PASS)
 		add_places(io, &verdict);
+	if (clear && !verdict.status)
+		verdict.flags |= BFUSE_VERDICT_CLEAR;
 	/* From the moment that the verdict is in the ring the tag may come again at any time: @io isn't ours any more. */
 	drop_buffer(io);
 	err = bfuse_queue_put(queue, &verdict);

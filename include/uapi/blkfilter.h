@@ -33,8 +33,8 @@
  * Privilege
  *	BFUSE_GET_INFO needs none. All else needs that the file was opened with CAP_SYS_ADMIN. What controls (REGISTER,
  *	ATTACH, DETACH, MATCH, TARGET, UNTARGET, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2),
- *	poll(2), ENTER, DATA, INJECT, OFFER, ANSWER) does not. So a privileged process can open, register and attach, and hand
- *	the file to one that may only serve; what it made rules for, that one may accept.
+ *	poll(2), ENTER, DATA, INJECT, RANGES, CHUNKS, MARK, OFFER, ANSWER) does not. So a privileged process can open, register
+ *	and attach, and hand the file to one that may only serve; what it made rules for, that one may accept.
  *
  * Errors common to all ioctls: EFAULT (bad pointer), EINVAL (size too small, reserved or unknown bits), E2BIG (see
  * above), ENOTTY (unknown ioctl), EPERM (see privilege).
@@ -60,6 +60,10 @@
 #define BFUSE_CALL_MS_MAX	60000	/* milliseconds */
 #define BFUSE_RULES_MAX		64	/* per filter */
 #define BFUSE_TARGETS_MAX	64	/* targets per filter */
+#define BFUSE_RANGES_MAX	1000000	/* ranges per attachment */
+#define BFUSE_CHUNK_SHIFT_MIN	12	/* a chunk has 1 << shift bytes: 4 KiB */
+#define BFUSE_CHUNK_SHIFT_MAX	20	/* 1 MiB */
+#define BFUSE_BITMAP_MAX	(1ull << 29)	/* bytes of one bitmap */
 
 /**
  * enum bfuse_op - block operations, as bits of an operation mask: 1u << op.
@@ -257,6 +261,12 @@ enum bfuse_verb {
  * A failed copy or mirror is always told by a BFUSE_DONE with BFUSE_RQ_COPY_FAILED or BFUSE_RQ_MIRROR_FAILED, LENIENT and NOTIFY or not.
  * Once the verdict is given the filter's death changes nothing of all this.
  *
+ * CLEAR	the chunks that the request touches are of no interest any more (BFUSE_CHUNKS): their bits are cleared before the
+ *		request goes on or ends; with COPY_BEFORE when the copy has succeeded. So what comes to these chunks later and is not
+ *		presented comes after all that the filter did before this verdict; what was intercepted before it is still
+ *		presented. Needs a chunk bitmap, and a request that has a length and, unlike ZONE_APPEND, a place. Not in a second
+ *		verdict.
+ *
  * Neither MODIFY nor HOLD nor MIRROR nor REDIRECT works on what has an inline encryption context or integrity metadata:
  * BFUSE_REASON_CONTEXT.
  */
@@ -268,6 +278,7 @@ enum bfuse_verb {
 #define BFUSE_VERDICT_COPY_BEFORE (1u << 5)
 #define BFUSE_VERDICT_MIRROR	(1u << 6)
 #define BFUSE_VERDICT_LENIENT	(1u << 7)
+#define BFUSE_VERDICT_CLEAR	(1u << 8)
 
 /**
  * struct bfuse_verdict - entry of the verdict ring, written by the filter.
@@ -346,6 +357,15 @@ enum bfuse_policy {
  * @deadline_ms: how long the filter may keep a request, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000. Checked with a
  *	coarseness of an eighth of the value.
  * @hold_ms: for BFUSE_POLICY_HOLD, how much longer to wait, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000.
+ * @flags: BFUSE_RQ_FUA to BFUSE_RQ_ENCRYPTED: only requests with at least one of these; 0: whatever their flags.
+ * @cgroup: id (inode number) of a cgroup: only I/O that is charged to it or to one below it; 0: to any. Write-back is charged
+ *	to the cgroup that made the pages dirty, if the file system supports that.
+ * @process: thread group id in the initial pid namespace: only what this process submits; 0: any. Write-back is submitted by
+ *	kernel workers. The number may be another process' after its end.
+ * @except: BFUSE_EXCEPT_*: all but those.
+ *
+ * The conditions all have to be met, also those of BFUSE_RANGES and BFUSE_CHUNKS. Nothing crosses for what doesn't meet
+ * them. @flags to @except need BFUSE_F_RANGES.
  */
 struct bfuse_interest {
 	__u32	ops;
@@ -355,8 +375,16 @@ struct bfuse_interest {
 	__u32	fallback;
 	__u32	deadline_ms;
 	__u32	hold_ms;
-	__u32	__reserved[9];
+	__u32	flags;
+	__u64	cgroup;
+	__u32	process;
+	__u32	except;
+	__u32	__reserved[4];
 };
+
+/* struct bfuse_interest.except */
+#define BFUSE_EXCEPT_PROCESS	(1u << 0)	/* @process is the one not to be seen */
+#define BFUSE_EXCEPT_CGROUP	(1u << 1)	/* @cgroup, and those below it, are not to be seen */
 
 /* struct bfuse_info.features, bfuse_register.features */
 #define BFUSE_F_NOTIFY		(1ull << 0)	/* BFUSE_VERDICT_NOTIFY */
@@ -371,6 +399,9 @@ struct bfuse_interest {
 #define BFUSE_F_DRAIN		(1ull << 9)	/* BFUSE_ATTACH_DRAIN */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
 #define BFUSE_F_LOG		(1ull << 12)	/* BFUSE_LOG */
+#define BFUSE_F_RANGES		(1ull << 13)	/* BFUSE_RANGES; flags, cgroup, process in struct bfuse_interest */
+#define BFUSE_F_CHUNKS		(1ull << 14)	/* BFUSE_CHUNKS, BFUSE_VERDICT_CLEAR */
+#define BFUSE_F_MARK		(1ull << 15)	/* BFUSE_MARK */
 
 /**
  * struct bfuse_info - BFUSE_GET_INFO: what this module can do. Needs no privilege beyond opening the device.
@@ -741,6 +772,8 @@ struct bfuse_stat {
  *	serves it, or registered it.
  * @interest: out: with the policy in force.
  * @stat: out.
+ * @ranges: out: how many BFUSE_RANGES has set; 0: it has no ranges.
+ * @chunk_shift, @mark_shift: out: of its chunk bitmap, and of its mark bitmap; 0: it has none.
  *
  * ENOENT: no further one.
  */
@@ -761,6 +794,10 @@ struct bfuse_next {
 	__u32	filter_flags;
 	struct bfuse_interest interest;
 	struct bfuse_stat stat;
+	__u32	ranges;
+	__u32	chunk_shift;
+	__u32	mark_shift;
+	__u32	__reserved;
 };
 
 /**
@@ -941,6 +978,139 @@ struct bfuse_answer {
 };
 
 /**
+ * struct bfuse_range - sectors of the attached device, counted as bfuse_request.sector.
+ * @first: the first of them.
+ * @sectors: how many, at least 1; the range may reach beyond the end of the device, but not beyond 2^64 - 1.
+ */
+struct bfuse_range {
+	__u64	first;
+	__u64	sectors;
+};
+
+/**
+ * struct bfuse_ranges - BFUSE_RANGES: what parts of the device an attachment of this filter wants to see.
+ * @size: sizeof(struct bfuse_ranges).
+ * @attachment: its id.
+ * @count: number of ranges, 0 to BFUSE_RANGES_MAX; with 0 it wants to see all parts, as in the beginning.
+ * @ranges: address of an array of struct bfuse_range, by increasing @first, which do not overlap.
+ *
+ * Replaces all that was set before: a request is judged by the old ranges or by the new ones. It is presented if it has at least
+ * one sector in a range. Requests without a length (flushes, operations on zones but the append) are in all ranges, and a zone
+ * append is in the ranges of its zone. A lookup takes logarithmic time. A successor sets its own. Any thread may call it.
+ *
+ * ENOENT: no such attachment of this filter. EINVAL: not in order, overlapping or empty. E2BIG: too many. ENOMEM.
+ */
+struct bfuse_ranges {
+	__u32	size;
+	__u32	attachment;
+	__u32	count;
+	__u32	__reserved;
+	__u64	ranges;
+};
+
+/* struct bfuse_chunks.flags */
+#define BFUSE_CHUNKS_SET	(1u << 0)	/* new bits are set; else clear */
+
+/**
+ * struct bfuse_chunks - BFUSE_CHUNKS: give an attachment of this filter a bitmap of the chunks that it wants to see.
+ * @size: sizeof(struct bfuse_chunks).
+ * @attachment: its id.
+ * @chunk_shift: a chunk has 1 << chunk_shift bytes, BFUSE_CHUNK_SHIFT_MIN to _MAX; 0 ends the bitmap: all chunks are wanted.
+ * @flags: BFUSE_CHUNKS_*.
+ * @chunks: out: number of chunks, of which the last may be partial: the device's capacity at this moment.
+ * @bytes: out: length for mmap(2).
+ * @offset: out: offset for mmap(2), at least 2^40.
+ *
+ * The filter maps the bitmap with MAP_SHARED. Bit n % 64 of the little-endian 64-bit word n / 64 stands for chunk n. The kernel
+ * reads it whenever a request comes: if no bit of a chunk that the request touches is set, the request is not presented. The filter
+ * may set and clear bits at any time, by atomic operations on the words, as the kernel clears bits (BFUSE_VERDICT_CLEAR) in the
+ * same words; what it writes to them can harm nobody but itself. Requests without a length are presented whatever the bitmap, a
+ * zone append if a chunk of its zone is set.
+ *
+ * Chunks behind the end of the bitmap are always of interest. So when the device has grown nothing is missed until
+ * BFUSE_CHUNKS is called again, which makes a new bitmap for the present capacity. If the chunks are of the same size it has the
+ * bits of the old one, as far as that reached; bits that the filter itself changes during the call may be missing. The old mapping
+ * can stay, but is looked at by nobody. A successor makes a bitmap of its own.
+ *
+ * ENOENT: no such attachment of this filter. E2BIG: more than BFUSE_BITMAP_MAX bytes. ENOMEM, EOVERFLOW: too many were made.
+ */
+struct bfuse_chunks {
+	__u32	size;
+	__u32	attachment;
+	__u32	chunk_shift;
+	__u32	flags;
+	__u64	chunks;
+	__u64	bytes;
+	__u64	offset;
+};
+
+/**
+ * enum bfuse_mark_command - what BFUSE_MARK is to do.
+ * @BFUSE_MARK_BEGIN: begin to mark, in generation 1, with chunks of 1 << @chunk_shift bytes. If the attachment has inherited
+ *	marks from its predecessor, with chunks of that size, they go on: see BFUSE_MARK_INHERITED.
+ * @BFUSE_MARK_SWITCH: end the current generation and begin the next one, in which nothing is marked but what is still in flight.
+ * @BFUSE_MARK_READ: read the bitmap of the generation that was ended last.
+ * @BFUSE_MARK_END: mark no more, and forget all marks.
+ */
+enum bfuse_mark_command {
+	BFUSE_MARK_BEGIN	= 0,
+	BFUSE_MARK_SWITCH	= 1,
+	BFUSE_MARK_READ		= 2,
+	BFUSE_MARK_END		= 3,
+};
+
+/* struct bfuse_mark.flags */
+#define BFUSE_MARK_MERGE	(1u << 0)	/* in, SWITCH: add the marks of the generation ended before, whose backup failed */
+#define BFUSE_MARK_ALL		(1u << 1)	/* out: the whole device counts as changed, whatever the bitmap says */
+#define BFUSE_MARK_BEYOND	(1u << 2)	/* out: all that lies behind the last chunk counts as changed: the device has grown */
+#define BFUSE_MARK_INHERITED	(1u << 3)	/* out, BEGIN: marks of a predecessor go on, without a gap */
+
+/**
+ * struct bfuse_mark - BFUSE_MARK: the kernel keeps a bitmap of the chunks that are written to. Nothing crosses for it.
+ * @size: sizeof(struct bfuse_mark).
+ * @attachment: an attachment of this filter.
+ * @command: enum bfuse_mark_command.
+ * @chunk_shift: BEGIN: in, BFUSE_CHUNK_SHIFT_MIN to _MAX; else in 0, out.
+ * @flags: BFUSE_MARK_*; in only MERGE.
+ * @generation: out: number of the generation that SWITCH has ended and READ reads; BEGIN: of the current one.
+ * @chunks: out: how many chunks its bitmap has, of which the last may be partial: the capacity at its beginning.
+ * @offset: READ: in, bytes from the start of the bitmap, a multiple of 8.
+ * @address: READ: in, where to put a part of the bitmap: little-endian 64-bit words, bit n % 64 of word n / 64 is chunk n.
+ * @length: READ: in, bytes, a multiple of 8; out: how many of them there were.
+ *
+ * Whatever may change data of the attached device marks the chunks that it touches: WRITE, WRITE_ZEROES, DISCARD, SECURE_ERASE,
+ * and ZONE_APPEND, ZONE_RESET and ZONE_FINISH, which mark their zone; ZONE_RESET_ALL and OTHER mark all. They do so above all
+ * altitudes: also what a filter completes, what filters inject, the filter's own I/O, and for an attachment to a partition what
+ * reaches it by the whole disk. The operations in bfuse_interest.ops have nothing to do with it and may be 0.
+ *
+ * Whatever was submitted after BEGIN and has completed before a SWITCH is in the generation that this ends, or in an earlier
+ * one. What was submitted before the SWITCH and completes after it is in both: it may be on the medium, or not yet, when the
+ * backup of the ended generation reads it. So the backups of all generations together have every change. The I/O that was under
+ * way at BEGIN may be missing in the first; a full backup has to begin after that.
+ *
+ * If the filter dies, marking goes on as long as the attachment stays (BFUSE_POLICY_ERROR, or HOLD within its time; with
+ * bfuse_interest.ops 0 nothing can fail or wait), and a successor inherits the marks. If the attachment ends they are lost, and
+ * the next backup has to be a full one. SWITCH waits for no I/O; it takes some milliseconds.
+ *
+ * Any thread may call it. ENOENT: no such attachment of this filter, or it doesn't mark. EEXIST: BEGIN, it does already, or has
+ * inherited marks of chunks of another size. ENODATA: READ, none was ended yet. E2BIG: more than BFUSE_BITMAP_MAX bytes. ENOMEM:
+ * also of SWITCH, and then the generation goes on. EINTR.
+ */
+struct bfuse_mark {
+	__u32	size;
+	__u32	attachment;
+	__u32	command;
+	__u32	chunk_shift;
+	__u32	flags;
+	__u32	__reserved;
+	__u64	generation;
+	__u64	chunks;
+	__u64	offset;
+	__u64	address;
+	__u64	length;
+};
+
+/**
  * enum bfuse_log_event - what the module keeps a log of.
  */
 enum bfuse_log_event {
@@ -1015,6 +1185,9 @@ struct bfuse_log {
 #define BFUSE_TARGET		_IOWR(BFUSE_IOCTL_TYPE, 0x0a, struct bfuse_target)
 #define BFUSE_INJECT		_IOW(BFUSE_IOCTL_TYPE, 0x0b, struct bfuse_inject)
 #define BFUSE_LOG		_IOWR(BFUSE_IOCTL_TYPE, 0x0c, struct bfuse_log)
+#define BFUSE_RANGES		_IOW(BFUSE_IOCTL_TYPE, 0x0d, struct bfuse_ranges)
+#define BFUSE_CHUNKS		_IOWR(BFUSE_IOCTL_TYPE, 0x0e, struct bfuse_chunks)
+#define BFUSE_MARK		_IOWR(BFUSE_IOCTL_TYPE, 0x0f, struct bfuse_mark)
 #define BFUSE_UNTARGET		_IOW(BFUSE_IOCTL_TYPE, 0x10, struct bfuse_untarget)
 #define BFUSE_OFFER		_IOWR(BFUSE_IOCTL_TYPE, 0x11, struct bfuse_offer)
 
@@ -1035,7 +1208,7 @@ BFUSE_ASSERT_SIZE(bfuse_detach, 16);
 BFUSE_ASSERT_SIZE(bfuse_enter, 40);
 BFUSE_ASSERT_SIZE(bfuse_data, 40);
 BFUSE_ASSERT_SIZE(bfuse_stat, 504);
-BFUSE_ASSERT_SIZE(bfuse_next, 680);
+BFUSE_ASSERT_SIZE(bfuse_next, 696);
 BFUSE_ASSERT_SIZE(bfuse_next_filter, 160);
 BFUSE_ASSERT_SIZE(bfuse_match, 64);
 BFUSE_ASSERT_SIZE(bfuse_offer, 80);
@@ -1044,5 +1217,9 @@ BFUSE_ASSERT_SIZE(bfuse_target, 32);
 BFUSE_ASSERT_SIZE(bfuse_untarget, 8);
 BFUSE_ASSERT_SIZE(bfuse_inject, 56);
 BFUSE_ASSERT_SIZE(bfuse_log, 128);
+BFUSE_ASSERT_SIZE(bfuse_range, 16);
+BFUSE_ASSERT_SIZE(bfuse_ranges, 24);
+BFUSE_ASSERT_SIZE(bfuse_chunks, 40);
+BFUSE_ASSERT_SIZE(bfuse_mark, 64);
 
 #endif

@@ -222,7 +222,7 @@ static void bad_registrations(void)
 	expect_register(EINVAL, defaults.verdicts = 1u << 31);
 	expect_register(EINVAL, defaults.policy = 99);
 	expect_register(EINVAL, defaults.deadline_ms = BFUSE_DEADLINE_MAX + 1);
-	expect_register(EINVAL, defaults.__reserved[8] = 1);
+	expect_register(EINVAL, defaults.__reserved[3] = 1);
 	expect_register(EINVAL, size = 8);
 	good.depth = BFUSE_DEPTH_MAX;
 	expect_register(E2BIG, slot_size = BFUSE_SLOT_MAX);
