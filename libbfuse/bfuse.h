@@ -614,6 +614,7 @@ struct bfuse_filter {
  * struct bfuse_confinement - what is left to a process that only serves.
  * @size: sizeof(struct bfuse_confinement).
  * @uid, @gid: who it is to be; 0: 65534, which is nobody.
+ * @refused, @nr_refused: system calls that fail with EPERM instead of ending the process, for what the filter can do without.
  * @syscalls, @nr_syscalls: further system calls, by number (SYS_sendto). io_uring_enter() opens a way around all of this, unless
  *	the ring has its own restrictions: see io_uring_register(2), IORING_REGISTER_RESTRICTIONS.
  */
@@ -623,6 +624,8 @@ struct bfuse_confinement {
 	gid_t gid;
 	const long *syscalls;
 	size_t nr_syscalls;
+	const long *refused;
+	size_t nr_refused;
 };
 
 /**
@@ -695,10 +698,11 @@ void bfuse_stop(struct bfuse *bfuse);
  * files that are open already. So open before what you need, and nothing that you don't. Functions of this library that
  * control return -EPERM.
  *
- * Call it after bfuse_register() and bfuse_harden(), before any thread is started: -EBUSY. Whoever is to attach and detach
- * then must be another process that has the same open file: see bfuse_run_confined(). Needs CAP_SETUID and CAP_SETGID.
- * Returns 0 or a negative errno, with which the process may be confined in part: it should end. -EOPNOTSUPP: the library
- * doesn't know the system calls of this machine.
+ * Call it after bfuse_register() and bfuse_harden(). Whoever is to attach and detach then must be another process that has the
+ * same open file: see bfuse_start_confined(). Needs CAP_SETUID and CAP_SETGID, and /proc. It holds for all threads; if there are
+ * any the process must be root's. Returns 0 or a negative errno, with which the process may be confined in part: it should end.
+ * -EBUSY: a thread keeps capabilities, or has a program for seccomp of its own. -EOPNOTSUPP: the library doesn't know the
+ * system calls of this machine.
  */
 int bfuse_confine(struct bfuse *bfuse, const struct bfuse_confinement *how);
 

@@ -5,11 +5,12 @@
  */
 #include "internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,12 +18,6 @@
 #include <unistd.h>
 
 #define NOBODY 65534
-
-/* Capabilities, the filter and much else belong to a thread, not to a process. Who may not ask for this has no such right. */
-static int be_alone(void)
-{
-	return unshare(CLONE_THREAD) < 0 && errno == EINVAL ? -EBUSY : 0;
-}
 
 /*
  * No descriptor more than there are: a new one would get the lowest free number, and that is beyond the limit. poll(2)
@@ -52,13 +47,47 @@ static void drop_bounds(void)
 		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
+/* -1 would mean: stay who you are. */
 static int become(uid_t uid, gid_t gid)
 {
+	if (uid == (uid_t)-1 || gid == (gid_t)-1)
+		return -EINVAL;
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
 	return 0;
 }
 
+/*
+ * Capabilities belong to a thread. Those of others go when the C library makes all threads another user, if they were root's.
+ * What they keep of bounds is of no use with no_new_privs, which seccomp gives to all.
+ */
+static int check_thread(const char *name)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3, .pid = atoi(name) };
+	struct __user_cap_data_struct has[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, has) < 0)
+		return errno == ESRCH ? 0 : -errno;
+	return has[0].permitted || has[1].permitted ? -EBUSY : 0;
+}
+
+static int check_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	int err = 0;
+
+	if (!tasks)
+		return -errno;
+	while (!err && (task = readdir(tasks))) {
+		if (task->d_name[0] != '.')
+			err = check_thread(task->d_name);
+	}
+	closedir(tasks);
+	return err;
+}
+
+/* Of this thread, and then nobody has any. */
 static int drop_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -67,7 +96,7 @@ static int drop_capabilities(void)
 	memset(none, 0, sizeof(none));
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
 		return -errno;
-	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+	return syscall(SYS_capset, &header, none) < 0 ? -errno : check_threads();
 }
 
 /* Nobody of the same user looks into it or traces it, and nothing that it could run gains anything. */
@@ -85,27 +114,23 @@ static int confine(const struct bfuse_confinement *how, const char **what)
 {
 	int err;
 
-	*what = "this process has several threads";
-	err = be_alone();
-	if (err)
-		return err;
-	*what = "can't limit its files";
-	err = limit_files();
-	if (err)
-		return err;
 	drop_bounds();
 	*what = "can't become another user";
 	err = become(how->uid ? how->uid : NOBODY, how->gid ? how->gid : NOBODY);
 	if (err)
 		return err;
-	*what = "can't drop capabilities";
+	*what = "can't drop the capabilities of all its threads";
 	err = drop_capabilities();
+	if (err)
+		return err;
+	*what = "can't limit its files";
+	err = limit_files();
 	if (!err)
 		err = seal();
 	if (err)
 		return err;
 	*what = "can't limit its system calls";
-	return bfuse__seccomp(how->syscalls, how->nr_syscalls);
+	return bfuse__seccomp(how);
 }
 
 int bfuse_confine(struct bfuse *bfuse, const struct bfuse_confinement *how)

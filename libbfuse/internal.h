@@ -243,7 +243,7 @@ bool bfuse__waits_for_devices(struct bfuse *bfuse);
 
 /* seccomp.c */
 bool bfuse__serves(unsigned long request);
-int bfuse__seccomp(const long *more, size_t count);
+int bfuse__seccomp(const struct bfuse_confinement *how);
 
 /* guard.c */
 pid_t bfuse__split(struct bfuse *bfuse);

@@ -56,7 +56,7 @@ static const char *const verdicts[BFUSE_VERBS] = {
 };
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify", "targets",
-	[7] = "inject", [8] = "events", [9] = "drain", [10] = "replace", [12] = "log",
+	[7] = "inject", [8] = "events", [9] = "drain", [10] = "replace", [11] = "uring", [12] = "log",
 	[13] = "ranges", [14] = "chunks", [15] = "mark" };
 
 static const char *const log_events[] = {

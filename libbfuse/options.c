@@ -135,17 +135,20 @@ static int add_device(struct bfuse__command *command, const char *path)
 	return 0;
 }
 
-/* A process of root's could do much with nothing but its files. */
+/* A name or a number. A process of root's could do much with nothing but its files. */
 static int parse_confine(struct bfuse__command *command, const char *user)
 {
 	const struct passwd *entry = user ? getpwnam(user) : NULL;
+	char none = 0, *end = &none;
 
-	if (user && (!entry || !entry->pw_uid))
-		return complain(command, "confine", user, "a user other than root is wanted");
 	command->confine = true;
-	command->uid = entry ? entry->pw_uid : 0;
-	command->gid = entry ? entry->pw_gid : 0;
-	return 0;
+	if (!user)
+		return 0;
+	command->uid = entry ? entry->pw_uid : (uid_t)strtoul(user, &end, 10);
+	command->gid = entry ? entry->pw_gid : command->uid;
+	if (command->uid && command->uid != (uid_t)-1 && !*end)
+		return 0;
+	return complain(command, "confine", user, "a user other than root is wanted");
 }
 
 static int add_rule(struct bfuse__command *command, const char *name)

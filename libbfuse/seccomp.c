@@ -42,6 +42,9 @@ static const unsigned int serving[] = {
 	_IOC_NR(BFUSE_ENTER),
 	_IOC_NR(BFUSE_DATA),
 	_IOC_NR(BFUSE_INJECT),
+	_IOC_NR(BFUSE_RANGES),
+	_IOC_NR(BFUSE_CHUNKS),
+	_IOC_NR(BFUSE_MARK),
 	_IOC_NR(BFUSE_OFFER),
 	_IOC_NR(BFUSE_ANSWER),
 };
@@ -150,14 +153,16 @@ static void put_arch(struct program *program)
 	put_load(program, offsetof(struct seccomp_data, nr));
 }
 
-static void build(struct program *program, const long *more, size_t count)
+static void build(struct program *program, const struct bfuse_confinement *how)
 {
 	size_t i;
 
 	program->length = 0;
 	put_arch(program);
-	for (i = 0; i < count; i++)
-		put_case(program, (unsigned int)more[i], SECCOMP_RET_ALLOW);
+	for (i = 0; i < how->nr_syscalls; i++)
+		put_case(program, (unsigned int)how->syscalls[i], SECCOMP_RET_ALLOW);
+	for (i = 0; i < how->nr_refused; i++)
+		put_case(program, (unsigned int)how->refused[i], SECCOMP_RET_ERRNO | EPERM);
 	put_ioctl(program);
 	for (i = 0; i < ARRAY_SIZE(harmless); i++)
 		put_case(program, (unsigned int)harmless[i], SECCOMP_RET_ALLOW);
@@ -183,16 +188,20 @@ bool bfuse__serves(unsigned long request)
 	return false;
 }
 
-int bfuse__seccomp(const long *more, size_t count)
+/* For all threads. */
+int bfuse__seccomp(const struct bfuse_confinement *how)
 {
 	struct program program;
 	struct sock_fprog fprog = { .filter = program.code };
+	long failed;
 
 	if (!OWN_ARCH)
 		return -EOPNOTSUPP;
-	build(&program, more, count);
+	build(&program, how);
 	if (program.length == PROGRAM_MAX)
 		return -E2BIG;
 	fprog.len = program.length;
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &fprog) < 0 ? -errno : 0;
+	failed = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &fprog);
+	/* Greater than 0: a thread that has a program of its own. */
+	return failed < 0 ? -errno : failed ? -EBUSY : 0;
 }

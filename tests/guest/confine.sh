@@ -68,10 +68,15 @@ kill -0 "$ward"
 stop_filter
 printf '%s\n' "configured by $ward as user 0" "attached ${DISK0#/dev/} by $ward" "attached ${loop#/dev/} by $ward" \
 	"detached 0" "detached 0" "after 0" | diff - "filter.$FILTERS.out" || fail "the ward's output"
-start_filter trace --device "$DISK0" --confine=nobody
+start_filter trace --device "$DISK0" --confine=1234
 read_is 0
+ward=$(server)
+for task in /proc/"$ward"/task/*; do
+	status_has "$ward/task/${task##*/}" 'CapPrm: 0+' 'CapEff: 0+' 'NoNewPrivs: 1' 'Seccomp: 2'
+done
+status_has "$ward" 'Uid: 1234 1234 1234 1234' 'Gid: 1234 1234 1234 1234'
 stop_filter
-grep -q '^read: 1 requests' "filter.$FILTERS.out" || fail "no summary: $(<"filter.$FILTERS.out")"
+grep -q '^read: [1-9][0-9]* requests' "filter.$FILTERS.out" || fail "no summary: $(<"filter.$FILTERS.out")"
 
 # Without anything attached any more both end.
 start_filter pass --device "$DISK0" --confine

@@ -24,8 +24,8 @@ struct call {
 	long a, b, c, d;
 };
 
-/* Returns the wait status of a child that makes the call, having allowed itself @more. */
-static int try(const struct call *call, const long *more, size_t count)
+/* Returns the wait status of a child that makes the call. */
+static int try(const struct call *call, const struct bfuse_confinement *how)
 {
 	const struct rlimit none = { 0, 0 };
 	int status;
@@ -34,10 +34,10 @@ static int try(const struct call *call, const long *more, size_t count)
 	if (!pid) {
 		setrlimit(RLIMIT_CORE, &none);
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		if (bfuse__seccomp(more, count))
+		if (bfuse__seccomp(how))
 			_exit(1);
-		syscall(call->nr, call->a, call->b, call->c, call->d, 0, 0);
-		_exit(LIVED);
+		status = syscall(call->nr, call->a, call->b, call->c, call->d, 0, 0) < 0 && errno == EPERM;
+		_exit(LIVED + status);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	return status;
@@ -45,7 +45,7 @@ static int try(const struct call *call, const long *more, size_t count)
 
 static bool lives(const struct call *call)
 {
-	int status = try(call, NULL, 0);
+	int status = try(call, &(struct bfuse_confinement){ .uid = 0 });
 
 	ck_assert(WIFEXITED(status) ? WEXITSTATUS(status) == LIVED : WTERMSIG(status) == SIGSYS);
 	return WIFEXITED(status);
@@ -58,7 +58,7 @@ START_TEST(test_module)
 
 	for (size = 0; size <= 40; size += 40) {
 		struct call call = { SYS_ioctl, -1, (long)_IOC(_IOC_READ | _IOC_WRITE, BFUSE_IOCTL_TYPE, nr, size), 0, 0 };
-		bool serves = nr == 0x04 || nr == 0x05 || nr == 0x09 || nr == 0x0b || nr == 0x11;
+		bool serves = strchr("\x04\x05\x09\x0b\x0d\x0e\x0f\x11", (int)nr) && nr;
 
 		ck_assert_msg(lives(&call) == serves, "call %#x", nr);
 		ck_assert_int_eq(bfuse__serves((unsigned long)call.b), serves);
@@ -124,31 +124,69 @@ START_TEST(test_more)
 {
 	const struct call call = { SYS_socket, -1, 0, 0, 0 };
 	long more[600] = { SYS_dup, SYS_socket };
+	struct bfuse_confinement how = { .syscalls = more, .nr_syscalls = 2 };
 
-	ck_assert_int_eq(WEXITSTATUS(try(&call, more, 2)), LIVED);
-	ck_assert_int_eq(try(&call, more, 1), SIGSYS);
-	ck_assert_int_eq(bfuse__seccomp(more, ARRAY_SIZE(more)), -E2BIG);
+	ck_assert_int_eq(WEXITSTATUS(try(&call, &how)), LIVED);
+	how.nr_syscalls = 1;
+	ck_assert_int_eq(try(&call, &how), SIGSYS);
+	how.refused = more;
+	how.nr_refused = 2;
+	ck_assert_int_eq(WEXITSTATUS(try(&call, &how)), LIVED + 1);
+	how.nr_syscalls = ARRAY_SIZE(more);
+	ck_assert_int_eq(bfuse__seccomp(&how), -E2BIG);
 }
 END_TEST
 
-static void *sleep_on(void *argument)
+/* What a thread does when it gets a byte; the process exits with what it thinks of it. */
+static int start[2];
+
+static void *misbehave(void *argument)
 {
-	(void)argument;
-	pause();
-	return NULL;
+	char byte;
+
+	if (read(start[0], &byte, 1) != 1 || getuid() != 65534 || geteuid() != 65534)
+		_exit(1);
+	syscall(SYS_openat, AT_FDCWD, argument, O_RDONLY);
+	_exit(2);
 }
 
-/* It takes from all threads, or from none. */
-START_TEST(test_threads)
+static void confine_with_a_thread(void)
 {
 	struct bfuse *bfuse = bfuse_new();
 	pthread_t thread;
 
-	ck_assert_int_eq(pthread_create(&thread, NULL, sleep_on, NULL), 0);
-	ck_assert_int_eq(bfuse_confine(bfuse, NULL), -EBUSY);
-	ck_assert_ptr_nonnull(strstr(bfuse_error(bfuse), "several threads"));
-	pthread_cancel(thread);
+	if (pipe(start) || pthread_create(&thread, NULL, misbehave, (void *)"/"))
+		_exit(3);
+	if (bfuse_confine(bfuse, NULL) || write(start[1], "", 1) != 1)
+		_exit(4);
 	pthread_join(thread, NULL);
+	_exit(5);
+}
+
+/* It is for all threads that there are. */
+START_TEST(test_threads)
+{
+	pid_t pid = geteuid() ? -1 : fork();
+	int status = SIGSYS;
+
+	if (!pid)
+		confine_with_a_thread();
+	if (pid > 0)
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, SIGSYS);
+}
+END_TEST
+
+/* Who can't become another user, or would stay root, is told so. */
+START_TEST(test_user)
+{
+	struct bfuse_confinement how = { .size = sizeof(how), .uid = (uid_t)-1 };
+	struct bfuse *bfuse = bfuse_new();
+
+	ck_assert_int_eq(bfuse_confine(bfuse, &how), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(bfuse_error(bfuse), "can't become another user"));
+	how.size--;
+	ck_assert_int_eq(bfuse_confine(bfuse, &how), -EINVAL);
 	bfuse_free(bfuse);
 }
 END_TEST
@@ -179,6 +217,7 @@ Suite *confine_suite(void)
 	tcase_add_loop_test(tests, test_forbidden, 0, ARRAY_SIZE(forbidden));
 	tcase_add_test(tests, test_more);
 	tcase_add_test(tests, test_threads);
+	tcase_add_test(tests, test_user);
 	tcase_add_test(tests, test_control);
 	suite_add_tcase(suite, tests);
 	return suite;

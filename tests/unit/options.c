@@ -119,6 +119,10 @@ START_TEST(test_mistakes)
 		{ "--fallback hold", "test: --fallback hold: pass or error is wanted\n" },
 		{ "--device x --hold 5", "test: --hold and --fallback make sense only with --policy hold\n" },
 		{ "--confine=root", "test: --confine root: a user other than root is wanted\n" },
+		{ "--confine=-1", "test: --confine -1: a user other than root is wanted\n" },
+		{ "--confine=4294967295", "test: --confine 4294967295: a user other than root is wanted\n" },
+		{ "--confine=0", "test: --confine 0: a user other than root is wanted\n" },
+		{ "--confine=5x", "test: --confine 5x: a user other than root is wanted\n" },
 		{ "--confine=no.such.user", "test: --confine no.such.user: a user other than root is wanted\n" },
 		{ "--value bad", "test: --value bad: something good is wanted\n" },
 	};
@@ -137,7 +141,7 @@ Suite *options_suite(void)
 
 	tcase_add_test(tests, test_all);
 	tcase_add_test(tests, test_defaults);
-	tcase_add_loop_test(tests, test_mistakes, 0, 19);
+	tcase_add_loop_test(tests, test_mistakes, 0, 23);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
