@@ -250,6 +250,9 @@ int main(int argc, char **argv)
 	static struct snapshot s = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 	int status = BFUSE_EXIT_OTHER;
 
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return puts("usage: snapshot DEVICE STORE IMAGE\n\nWrites DEVICE as it is now to IMAGE. What changes meanwhile is first "
+			    "copied to STORE."), BFUSE_EXIT_OK;
 	if (argc != 4)
 		errx(BFUSE_EXIT_USAGE, "usage: snapshot DEVICE STORE IMAGE");
 	s.bfuse = bfuse_new();
