@@ -4,12 +4,14 @@
  *
  *	snapshot /dev/vda /var/tmp/store /mnt/backup.img
  *
- * Before a chunk of the device changes for the first time the module copies it to the store, a file that grows or another
- * device; only that first change of a chunk is slower. Meanwhile a thread writes the image: what it reads of a chunk that has not been
- * changed comes from the device, all else from the store. When it is done it says so, and the filter leaves the device.
+ * Before a chunk of the device changes for the first time the module copies it to the store, a file that grows or
+ * another device; only that first change of a chunk is slower. Meanwhile a thread writes the image: what it reads of a
+ * chunk that has not been changed comes from the device, all else from the store. When it is done it says so, and the
+ * filter leaves the device.
  *
- * "Now" is the moment of the attach: have the file system frozen or quiet then, for what was on its way already may be in the image or
- * not. When the store is full the snapshot is lost, and not the device's writes: its copies are lenient.
+ * "Now" is the moment of the attach: have the file system frozen or quiet then, for what was on its way already may be
+ * in the image or not. When the store is full the snapshot is lost, and not the device's writes: its copies are
+ * lenient.
  */
 #include <bfuse.h>
 
@@ -211,8 +213,8 @@ static void set_up(struct snapshot *s, char **paths)
 }
 
 /*
- * Verdicts take effect in the order of one queue: a change that passes finds the copy that it needs under way, and waits for it. If
- * this program dies the device is none the worse.
+ * Verdicts take effect in the order of one queue: a change that passes finds the copy that it needs under way, and
+ * waits for it. If this program dies the device is none the worse.
  */
 static const struct bfuse_filter filter = {
 	.size = sizeof(filter),

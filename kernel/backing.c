@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A regular file as a device: a bio is done by the file system's own functions, as the loop driver does it. Context: the worker of
- * a target. Memory that the file system needs must not come from I/O that may wait for this.
+ * A regular file as a device: a bio is done by the file system's own functions, as the loop driver does it. Context:
+ * the worker of a target. Memory that the file system needs must not come from I/O that may wait for this.
  */
 #include <linux/fs.h>
 #include <linux/falloc.h>
