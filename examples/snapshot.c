@@ -4,12 +4,14 @@
  *
  *	snapshot /dev/vda /var/tmp/store /mnt/backup.img
  *
- * Before a chunk of the device changes for the first time the module copies it to the store, a file that grows or another
- * device; only that first change of a chunk is slower. Meanwhile a thread writes the image: what it reads of a chunk that has not been
- * changed comes from the device, all else from the store. When it is done it says so, and the filter leaves the device.
+ * Before a chunk of the device changes for the first time the module copies it to the store, a file that grows or
+ * another device; only that first change of a chunk is slower. Meanwhile a thread writes the image: what it reads of a
+ * chunk that has not been changed comes from the device, all else from the store. When it is done it says so, and the
+ * filter leaves the device.
  *
- * "Now" is the moment of the attach: have the file system frozen or quiet then, for what was on its way already may be in the image or
- * not. When the store is full the snapshot is lost, and not the device's writes: its copies are lenient.
+ * "Now" is the moment of the attach: have the file system frozen or quiet then, for what was on its way already may be
+ * in the image or not. When the store is full the snapshot is lost, and not the device's writes: its copies are
+ * lenient.
  */
 #include <bfuse.h>
 
@@ -211,8 +213,8 @@ static void set_up(struct snapshot *s, char **paths)
 }
 
 /*
- * Verdicts take effect in the order of one queue: a change that passes finds the copy that it needs under way, and waits for it. If
- * this program dies the device is none the worse.
+ * Verdicts take effect in the order of one queue: a change that passes finds the copy that it needs under way, and
+ * waits for it. If this program dies the device is none the worse.
  */
 static const struct bfuse_filter filter = {
 	.size = sizeof(filter),
@@ -250,6 +252,9 @@ int main(int argc, char **argv)
 	static struct snapshot s = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 	int status = BFUSE_EXIT_OTHER;
 
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return puts("usage: snapshot DEVICE STORE IMAGE\n\nWrites DEVICE as it is now to IMAGE. What changes meanwhile is first "
+			    "copied to STORE."), BFUSE_EXIT_OK;
 	if (argc != 4)
 		errx(BFUSE_EXIT_USAGE, "usage: snapshot DEVICE STORE IMAGE");
 	s.bfuse = bfuse_new();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A regular file as a device: a bio is done by the file system's own functions, as the loop driver does it. Context: the worker of
- * a target. Memory that the file system needs must not come from I/O that may wait for this.
+ * A regular file as a device: a bio is done by the file system's own functions, as the loop driver does it. Context:
+ * the worker of a target. Memory that the file system needs must not come from I/O that may wait for this.
  */
 #include <linux/fs.h>
 #include <linux/falloc.h>
@@ -41,7 +41,7 @@ static int move_data(struct file *file, struct bio *bio)
 		segments++;
 	iov_iter_bvec(&iter, op_is_write(bio_op(bio)) ? ITER_SOURCE : ITER_DEST,
 		      __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter), segments, bio->bi_iter.bi_size);
-	iter.iov_offset = bio->bi_iter.bi_bvec_done;
+	iter.iov_offset = bf_iter_offset(bio->bi_iter);
 	while (n > 0 && iov_iter_count(&iter)) {
 		n = move_some(file, &iter, pos, bio);
 		pos += n;

@@ -117,8 +117,8 @@ struct bf_range {
 };
 
 /*
- * What a verdict says of other places, its targets with a reference: one for each tag, if the attachment may say such things. From
- * the verdict to the next binding of the tag.
+ * What a verdict says of other places, its targets with a reference: one for each tag, if the attachment may say such
+ * things. From the verdict to the next binding of the tag.
  */
 struct bf_way {
 	struct bf_request	*rq;

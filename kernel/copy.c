@@ -2,17 +2,19 @@
 /*
  * COPY_BEFORE: what a request is about to overwrite is copied elsewhere before the request goes on.
  *
- *	bf_copy_begin --> (parked behind another's copy) --> pages --> read --> write --+--> bf_way_go(), and who is parked
- *							       ^			|
- *							       +------ next piece ------+
+ *	bf_copy_begin --> (parked behind another's copy) --> pages --> read --> write --> bf_way_go(), and who is parked
+ *								  ^		 |
+ *								  +- next piece -+
  *
- * Copies under way stand in a tree of ranges of their attachment, which its successor inherits, each with the hull of what it copies and what its request changes. A
- * request that would change or copy something in it is parked there, and looks again when the copy is done; so nothing gets between
- * a copy and its request but what went down before. A parked request needs no memory, and waits for I/O only.
+ * Copies under way stand in a tree of ranges of their attachment, which its successor inherits, each with the hull of
+ * what it copies and what its request changes. A request that would change or copy something in it is parked there, and
+ * looks again when the copy is done; so nothing gets between a copy and its request but what went down before. A parked
+ * request needs no memory, and waits for I/O only.
  *
- * Completions may come in an interrupt, so each step is a worker's. The pages of a copy come from a single allocation if possible. The filter's
- * thread does not wait for them; a worker that does takes few, one worker at a time for each attachment, so that what is missing is on its
- * way: copies of one attachment need no other's memory but of lower altitudes and other devices.
+ * Completions may come in an interrupt, so each step is a worker's. The pages of a copy come from a single allocation
+ * if possible. The filter's thread does not wait for them; a worker that does takes few, one worker at a time for each
+ * attachment, so that what is missing is on its way: copies of one attachment need no other's memory but of lower
+ * altitudes and other devices.
  */
 #include <linux/blk-cgroup.h>
 #include <linux/interval_tree_generic.h>

@@ -7,9 +7,10 @@
  *		    freed <-- BFUSE_INJECTED entry read <-- waits for room in the ring <----+
  *
  * It is marked for its disk like a request below an attachment, so the hook doesn't present it from the top, nor what
- * older kernels resubmit of it after a split. It keeps the filter (for the entry), the device and its struct device, and the
- * module, but no attachment: that may go while it is under way. One to a target keeps that, and goes there from the top of its chain. There are at most depth of them in a queue, counted until
- * their entry is in the ring, so neither pinned memory nor the list of those that wait for room grows without bound.
+ * older kernels resubmit of it after a split. It keeps the filter (for the entry), the device and its struct device,
+ * and the module, but no attachment: that may go while it is under way. One to a target keeps that, and goes there from
+ * the top of its chain. There are at most depth of them in a queue, counted until their entry is in the ring, so
+ * neither pinned memory nor the list of those that wait for room grows without bound.
  */
 #include <linux/mm.h>
 #include <linux/module.h>

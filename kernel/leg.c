@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Legs: bios of our own, which together do what a request asks for, in its place: parts of a write with other data (shadow.c), a
- * request that goes elsewhere, its mirror, the copy before it (copy.c).
+ * Legs: bios of our own, which together do what a request asks for, in its place: parts of a write with other data
+ * (shadow.c), a request that goes elsewhere, its mirror, the copy before it (copy.c).
  *
- * The request stays in BF_TAG_DOWN and counts those legs that are to end before it, and itself until the last is on its way. The last that
- * ends completes the request's own bio, which has gone nowhere. So the request outlives its legs, and with it attachment,
- * device and pools; its targets it holds itself until then.
+ * The request stays in BF_TAG_DOWN and counts those legs that are to end before it, and itself until the last is on its
+ * way. The last that ends completes the request's own bio, which has gone nowhere. So the request outlives its legs,
+ * and with it attachment, device and pools; its targets it holds itself until then.
  *
- * A clone uses the pages of what it is cloned from: the request's own, which live as long as it does, or those of a shadow, which it
- * counts on.
+ * A clone uses the pages of what it is cloned from: the request's own, which live as long as it does, or those of a
+ * shadow, which it counts on.
  */
 #include "blkfilter.h"
 
@@ -40,8 +40,8 @@ struct block_device *bf_leg_bdev(const struct bf_request *rq, enum bf_leg_role r
 }
 
 /*
- * Marks it for where it goes. Below the attachment a request goes on as its submitter's; elsewhere, and in copies, it is the filter's, so that
- * the filter is not asked.
+ * Marks it for where it goes. Below the attachment a request goes on as its submitter's; elsewhere, and in copies, it
+ * is the filter's, so that the filter is not asked.
  */
 void bf_leg_mark(struct bf_leg *leg)
 {
@@ -233,8 +233,8 @@ static bool keeps_order(const struct bf_request *rq)
 }
 
 /*
- * As it is, but elsewhere, or twice. The filter's thread does not wait for memory, but for zones: see bf_shadow_forward(). A worker holds none
- * while it waits: what it had is under way.
+ * As it is, but elsewhere, or twice. The filter's thread does not wait for memory, but for zones: see
+ * bf_shadow_forward(). A worker holds none while it waits: what it had is under way.
  */
 void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch)
 {

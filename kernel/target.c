@@ -2,13 +2,14 @@
 /*
  * Targets: other places for a filter's data, block devices and regular files, that its verdicts name.
  *
- * A target keeps the open file that it was made from, and with that the device or the file system. It is held by its filter's table, until
- * BFUSE_UNTARGET or the filter's death, and by each request from the verdict that names it until its last part there is done;
- * so what is on its way needs no filter any more. What one reference less than the last leaves to be done (the close, the end of the
- * workqueue) sleeps, so a worker does it.
+ * A target keeps the open file that it was made from, and with that the device or the file system. It is held by its
+ * filter's table, until BFUSE_UNTARGET or the filter's death, and by each request from the verdict that names it until
+ * its last part there is done; so what is on its way needs no filter any more. What one reference less than the last
+ * leaves to be done (the close, the end of the workqueue) sleeps, so a worker does it.
  *
- * A bio for a block device goes to the attachments of that device from the top, and then to the device; with the filter as
- * its origin, so that the filter's own attachments there leave it alone. One for a file is carried out by the target's worker.
+ * A bio for a block device goes to the attachments of that device from the top, and then to the device; with the filter
+ * as its origin, so that the filter's own attachments there leave it alone. One for a file is carried out by the
+ * target's worker.
  */
 #include <linux/dcache.h>
 #include <linux/file.h>
@@ -83,8 +84,8 @@ static bool overlaps(const struct block_device *a, const struct block_device *b)
 }
 
 /*
- * A file's I/O is that of its file system, and nobody can tell whose it was. If it came back to the filter it could need the tag that
- * waits for it.
+ * A file's I/O is that of its file system, and nobody can tell whose it was. If it came back to the filter it could
+ * need the tag that waits for it.
  */
 static bool file_loops(const struct bf_target *t, const struct bf_attachment *att)
 {
@@ -146,8 +147,8 @@ static void defer(struct bf_target *t, struct bio *bio)
 }
 
 /*
- * @bio, marked, goes to the target; from then on it may be done at any moment, and the caller's reference with it. Process context;
- * waits only for hardware: see bf_send_below().
+ * @bio, marked, goes to the target; from then on it may be done at any moment, and the caller's reference with it.
+ * Process context; waits only for hardware: see bf_send_below().
  */
 void bf_target_submit(struct bf_target *t, struct bio *bio, const struct bf_origin *origin)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Verdicts that name other places: REDIRECT, MIRROR, COPY_BEFORE. What they say is judged and kept here, in a bf_way, from the verdict until the
- * filter has been told how it ended.
+ * Verdicts that name other places: REDIRECT, MIRROR, COPY_BEFORE. What they say is judged and kept here, in a bf_way,
+ * from the verdict until the filter has been told how it ended.
  *
  *	verdict --> bound to targets --> copy.c: waits, or copies --> leg.c or shadow.c, or bf_forward() --> completed
  *							\--> failed

@@ -149,7 +149,8 @@ int bfuse_detach(struct bfuse *bfuse, uint32_t attachment, uint32_t flags);
  * @flags: BFUSE_TARGET_READ_ONLY or 0.
  * @target: out: id, for the functions below.
  *
- * After bfuse_register() or bfuse_set_filter(). Any thread may call it. Returns 0 or a negative errno as struct bfuse_target says.
+ * After bfuse_register() or bfuse_set_filter(). Any thread may call it. Returns 0 or a negative errno as struct
+ * bfuse_target says.
  */
 int bfuse_target(struct bfuse *bfuse, int fd, uint32_t flags, uint32_t *target);
 
@@ -532,14 +533,14 @@ struct bfuse_option {
  * @read to @other: called for each such request, by the thread of its queue. The kernel doesn't cross for operations
  *	whose callback is NULL: they cost nothing.
  * @any: stands in for all that are NULL.
- * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu. Also one whose copy or mirror
- *	failed, however it was answered: @done->flags, @done->other_status.
+ * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu. Also one
+ *	whose copy or mirror failed, however it was answered: @done->flags, @done->other_status.
  * @held: a request answered with BFUSE_REPLY_HOLD has completed, as @done says, and waits for the reply: BFUSE_REPLY_PASS
  *	completes it so, BFUSE_REPLY_MODIFY a successful read with other data, BFUSE_REPLY_COMPLETE with success (of a read
  *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. The last three need @completes.
  *	Like @completes it makes BFUSE_POLICY_ERROR the default.
- * @registered: the filter is registered, and nothing is attached yet: the place for bfuse_target(). 0, or a negative errno, with which
- *	bfuse_set_filter() then fails.
+ * @registered: the filter is registered, and nothing is attached yet: the place for bfuse_target(). 0, or a negative
+ *	errno, with which bfuse_set_filter() then fails.
  * @attached: this filter is on a device now, by bfuse_attach() (called in there), by a rule (by the thread that calls @offered)
  *	or by somebody else (called by the thread of queue 0). The first requests may come before.
  * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed, -ESTALE a successor has taken over. By the
@@ -758,13 +759,14 @@ int bfuse_io_fetch(struct bfuse_io *io, void *buffer, uint32_t offset, uint32_t 
 int bfuse_io_store(struct bfuse_io *io, const void *buffer, uint32_t offset, uint32_t length);
 
 /*
- * Other places. What these four say takes effect when the request is answered with BFUSE_REPLY_PASS, NOTIFY, HOLD or MODIFY, and only then; all
- * of them may be said of one request. What each does, and how it fails: BFUSE_REDIRECT and BFUSE_VERDICT_* in <blkfilter.h>. A @target is an
- * id of bfuse_target(), and sectors are of 512 bytes.
+ * Other places. What these four say takes effect when the request is answered with BFUSE_REPLY_PASS, NOTIFY, HOLD or
+ * MODIFY, and only then; all of them may be said of one request. What each does, and how it fails: BFUSE_REDIRECT and
+ * BFUSE_VERDICT_* in <blkfilter.h>. A @target is an id of bfuse_target(), and sectors are of 512 bytes.
  */
 
 /**
- * bfuse_io_redirect - instead of where it came for it goes to @sector of @target; 0: of the same device, below this filter.
+ * bfuse_io_redirect - instead of where it came for it goes to @sector of @target; 0: of the same device, below this
+ * filter.
  */
 void bfuse_io_redirect(struct bfuse_io *io, uint32_t target, uint64_t sector);
 

@@ -91,6 +91,11 @@ static void describe(const struct bfuse_log *log, char *text, size_t size)
 		snprintf(text, size, "drained: all that was submitted before has completed%s",
 			 log->count == BFUSE_DRAINED_FROZEN ? ", and its file system is clean" : "");
 		break;
+	case BFUSE_LOG_COPY_FAILED:
+	case BFUSE_LOG_MIRROR_FAILED:
+		snprintf(text, size, "%s failed: %s (%" PRIu64 " since the last such line)",
+			 log->event == BFUSE_LOG_COPY_FAILED ? "copy" : "mirror", strerror(-log->status), (uint64_t)log->count);
+		break;
 	default:
 		snprintf(text, size, "unknown event %u", log->event);
 	}

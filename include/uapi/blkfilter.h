@@ -167,8 +167,8 @@ enum bfuse_event {
  * @status: BFUSE_DONE, BFUSE_INJECTED: 0 or a negative errno. BFUSE_EVENT: see the event.
  * @injector: BFUSE_REQUEST with BFUSE_RQ_INJECTED: id of the filter that did; pid and tgid are its thread's. Otherwise 0.
  * @cpu: CPU that submitted, or for BFUSE_DONE completed, the bio.
- * @other_status: BFUSE_DONE with BFUSE_RQ_MIRROR_FAILED or BFUSE_RQ_COPY_FAILED: the negative errno of that, for both that
- *	of the copy. Otherwise 0.
+ * @other_status: BFUSE_DONE with BFUSE_RQ_MIRROR_FAILED or BFUSE_RQ_COPY_FAILED: the negative errno of that, for both
+ *	that of the copy. Otherwise 0.
  */
 struct bfuse_request {
 	__u8	kind;
@@ -198,11 +198,11 @@ struct bfuse_request {
  * @BFUSE_COMPLETE: ends here with @status; nothing below sees it. A successful read takes its data from the slot, after
  *	BFUSE_VERDICT_STORED from what BFUSE_DATA stored, after BFUSE_VERDICT_ZERO reads as zeroes; bytes that nobody
  *	supplied read as zero, never as stale memory.
- * @BFUSE_REDIRECT: to another place instead: to @sector of @target. For a target of 0 that is another place of the same device,
- *	seen by lower altitudes only; any other device gets it from the top of its chain. For READ, WRITE, FLUSH (@sector is 0),
- *	DISCARD, WRITE_ZEROES and SECURE_ERASE; nothing reaches the place that it came for. It completes as the target
- *	does, whose errors are its own: EOPNOTSUPP for an operation that the target does not have. NOTIFY, HOLD, MODIFY,
- *	MIRROR and COPY_BEFORE work as for PASS.
+ * @BFUSE_REDIRECT: to another place instead: to @sector of @target. For a target of 0 that is another place of the same
+ *	device, seen by lower altitudes only; any other device gets it from the top of its chain. For READ, WRITE, FLUSH
+ *	(@sector is 0), DISCARD, WRITE_ZEROES and SECURE_ERASE; nothing reaches the place that it came for. It completes
+ *	as the target does, whose errors are its own: EOPNOTSUPP for an operation that the target does not have. NOTIFY,
+ *	HOLD, MODIFY, MIRROR and COPY_BEFORE work as for PASS.
  * @BFUSE_MODIFY: BFUSE_VERDICT_MODIFY.
  * @BFUSE_COPY_BEFORE: BFUSE_VERDICT_COPY_BEFORE.
  * @BFUSE_MIRROR: BFUSE_VERDICT_MIRROR.
@@ -238,28 +238,30 @@ enum bfuse_verb {
  *		it. If the filter dies, policy PASS completes it as it did, ERROR fails it, and for HOLD the successor gets the
  *		request anew, as if it had not been done yet. ZONE_APPEND can't be held, nor can a WRITE to a zoned device.
  *
- * COPY_BEFORE	PASS of a WRITE, DISCARD, WRITE_ZEROES or SECURE_ERASE: @copy_length bytes of the device from @copy_source on, as they
- *		are below this altitude, are first written to @copy_sector of @copy_target (0: the same device, below this
- *		altitude). Which range that is, and whether it is what the request overwrites, is the filter's choice; the
- *		kernel moves it in pieces of up to 1 MiB. When all of it is written the request goes on. Until then no other
- *		request of this attachment that would change the range, and whose verdict came later, goes down: it waits for
- *		the copy. Verdicts come in the order of a queue's ring; between two queues the filter itself must see to it, for
- *		instance by keeping what would change the range until the BFUSE_DONE. What was passed before, and has
- *		not completed yet, may or may not be in the copy. If the copy fails (an error of the device in reading, of the target in
- *		writing, ENOSPC when that is full) the request fails with that status and is not done: nothing is overwritten
- *		that was not preserved; and so fail those that waited for it, unless they bring a copy of their own. Not
- *		on zoned devices.
- * MIRROR	PASS of a WRITE, FLUSH, DISCARD, WRITE_ZEROES or SECURE_ERASE: the same at @mirror_sector (of a FLUSH: 0) of @mirror, which is
- *		not 0. With MODIFY it gets the modified data. Both begin at the same time, and the request completes when
- *		both have: with the device's status if that failed, else, if the mirror failed (for instance with EOPNOTSUPP, when it
- *		does not know the operation), with the mirror's. What is where then is not known, as after any failed write. Both take the
- *		data from the same memory: who changes it while it is being written (as some do with direct I/O) may find
- *		different data in the two, and so who writes to one place twice without waiting.
- * LENIENT	with COPY_BEFORE or MIRROR: a failure of these is not the request's, which goes on and ends with the device's
- *		status.
+ * COPY_BEFORE	PASS of a WRITE, DISCARD, WRITE_ZEROES or SECURE_ERASE: @copy_length bytes of the device from
+ *		@copy_source on, as they are below this altitude, are first written to @copy_sector of @copy_target (0:
+ *		the same device, below this altitude). Which range that is, and whether it is what the request
+ *		overwrites, is the filter's choice; the kernel moves it in pieces of up to 1 MiB. When all of it is
+ *		written the request goes on. Until then no other request of this attachment that would change the range,
+ *		and whose verdict came later, goes down: it waits for the copy. Verdicts come in the order of a queue's
+ *		ring; between two queues the filter itself must see to it, for instance by keeping what would change the
+ *		range until the BFUSE_DONE. What was passed before, and has not completed yet, may or may not be in the
+ *		copy. If the copy fails (an error of the device in reading, of the target in writing, ENOSPC when that
+ *		is full) the request fails with that status and is not done: nothing is overwritten that was not
+ *		preserved; and so fail those that waited for it, unless they bring a copy of their own. Not on zoned
+ *		devices.
+ * MIRROR	PASS of a WRITE, FLUSH, DISCARD, WRITE_ZEROES or SECURE_ERASE: the same at @mirror_sector (of a FLUSH:
+ *		0) of @mirror, which is not 0. With MODIFY it gets the modified data. Both begin at the same time, and
+ *		the request completes when both have: with the device's status if that failed, else, if the mirror
+ *		failed (for instance with EOPNOTSUPP, when it does not know the operation), with the mirror's. What is
+ *		where then is not known, as after any failed write. Both take the data from the same memory: who changes
+ *		it while it is being written (as some do with direct I/O) may find different data in the two, and so who
+ *		writes to one place twice without waiting.
+ * LENIENT	with COPY_BEFORE or MIRROR: a failure of these is not the request's, which goes on and ends with the
+ *		device's status.
  *
- * A failed copy or mirror is always told by a BFUSE_DONE with BFUSE_RQ_COPY_FAILED or BFUSE_RQ_MIRROR_FAILED, LENIENT and NOTIFY or not.
- * Once the verdict is given the filter's death changes nothing of all this.
+ * A failed copy or mirror is always told by a BFUSE_DONE with BFUSE_RQ_COPY_FAILED or BFUSE_RQ_MIRROR_FAILED, LENIENT
+ * and NOTIFY or not. Once the verdict is given the filter's death changes nothing of all this.
  *
  * CLEAR	the chunks that the request touches are of no interest any more (BFUSE_CHUNKS): their bits are cleared before the
  *		request goes on or ends; with COPY_BEFORE when the copy has succeeded. So what comes to these chunks later and is not
@@ -293,8 +295,9 @@ enum bfuse_verb {
  * @copy_target, @copy_sector: COPY_BEFORE: where to; else 0.
  * @copy_source, @copy_length: COPY_BEFORE: what, a sector and bytes; else 0.
  *
- * Targets are ids of struct bfuse_target. Sectors count 512 bytes from the start of the target, or of the attached device. Each range must
- * begin and end at logical blocks of the device that it is on, and lie inside it: BFUSE_REASON_TARGET.
+ * Targets are ids of struct bfuse_target. Sectors count 512 bytes from the start of the target, or of the attached
+ * device. Each range must begin and end at logical blocks of the device that it is on, and lie inside it:
+ * BFUSE_REASON_TARGET.
  */
 struct bfuse_verdict {
 	__u8	type;
@@ -593,27 +596,29 @@ enum bfuse_reason {
 /**
  * struct bfuse_target - BFUSE_TARGET: make a block device or a regular file known as a place for data.
  * @size: sizeof(struct bfuse_target).
- * @fd: open for reading and, unless BFUSE_TARGET_READ_ONLY, writing. The open file is the filter's, and stays open, until
- *	BFUSE_UNTARGET or the filter's end. With O_DSYNC each write is on stable media before it counts as done.
+ * @fd: open for reading and, unless BFUSE_TARGET_READ_ONLY, writing. The open file is the filter's, and stays open,
+ *	until BFUSE_UNTARGET or the filter's end. With O_DSYNC each write is on stable media before it counts as done.
  * @flags: BFUSE_TARGET_*.
  * @target: out: id, of this filter only.
  * @block_size: out: bytes; what sectors and lengths must be multiples of.
  * @sectors: out: capacity at this moment; of a file as much as it may grow to.
  *
- * A block device sees what goes there from the top of its own chain, all but the attachments of this filter: a filter's own
- * requests are never for itself. The descriptors there say BFUSE_RQ_INJECTED, and name this filter.
+ * A block device sees what goes there from the top of its own chain, all but the attachments of this filter and of others
+ * that its process serves: a filter's own requests are never for itself. The descriptors there say BFUSE_RQ_INJECTED, and
+ * name this filter. Two filters that mirror to each other's device must leave alone what says so, or it has no end.
  *
- * A file is read and written through its page cache, or past it if it is opened with O_DIRECT. It grows as it is written to, and reads as
- * zeroes behind its end. As with a loop device an error of the file system in writing back may only be told by the next FLUSH, unless
- * the file has O_DSYNC. DISCARD and WRITE_ZEROES punch holes; SECURE_ERASE fails with EOPNOTSUPP.
+ * A file is read and written through its page cache, or past it if it is opened with O_DIRECT. It grows as it is
+ * written to, and reads as zeroes behind its end. As with a loop device an error of the file system in writing back may
+ * only be told by the next FLUSH, unless the file has O_DSYNC. DISCARD and WRITE_ZEROES punch holes; SECURE_ERASE fails
+ * with EOPNOTSUPP.
  *
- * BFUSE_REASON_LOOP when a verdict names what can't be a target there: the attached device itself, the disk around it or a
- * partition in it (another place of the same device is REDIRECT with target 0), or a file whose file system is on one of these
- * or on any disk that this filter is attached to. Deeper stacks (a file on dm on the attached disk) are not noticed: there requests may
- * wait for each other for ever.
+ * BFUSE_REASON_LOOP when a verdict names what can't be a target there: the attached device itself, the disk around it
+ * or a partition in it (another place of the same device is REDIRECT with target 0), or a file whose file system is on
+ * one of these or on any disk that this filter is attached to. Deeper stacks (a file on dm on the attached disk) are
+ * not noticed: there requests may wait for each other for ever.
  *
- * EBADF; EINVAL: neither a block device nor a regular file, or one that can't be read and written; EACCES: not open for what @flags say; ENOSPC:
- * BFUSE_TARGETS_MAX; ENOMEM; ENOENT: not registered; ESHUTDOWN: the filter is dead.
+ * EBADF; EINVAL: neither a block device nor a regular file, or one that can't be read and written; EACCES: not open for
+ * what @flags say; ENOSPC: BFUSE_TARGETS_MAX; ENOMEM; ENOENT: not registered; ESHUTDOWN: the filter is dead.
  */
 struct bfuse_target {
 	__u32	size;
@@ -839,7 +844,8 @@ struct bfuse_next_filter {
  * @size: sizeof(struct bfuse_inject).
  * @queue: on which a BFUSE_INJECTED entry will tell of the completion.
  * @attachment: an attachment of this filter: to its device, seen by lower altitudes only. 0 with a @target.
- * @target: 0, or a target of this filter that is a block device: to that, seen by its whole chain. ENOTBLK for a file, ENOENT if there is none.
+ * @target: 0, or a target of this filter that is a block device: to that, seen by its whole chain. ENOTBLK for a file,
+ * ENOENT if there is none.
  * @op: BFUSE_OP_READ, WRITE, FLUSH, DISCARD or WRITE_ZEROES.
  * @flags: see above.
  * @cookie: becomes bfuse_request.tag of the BFUSE_INJECTED entry.

@@ -51,6 +51,16 @@ static inline void bf_bio_copy_hints(struct bio *to, const struct bio *from)
 #endif
 }
 
+/* Bytes of its first vector that are done. */
+static inline unsigned int bf_iter_offset(struct bvec_iter iter)
+{
+#ifdef HAVE_BI_OFFSET
+	return iter.bi_offset;
+#else
+	return iter.bi_bvec_done;
+#endif
+}
+
 static inline struct gendisk *bf_alloc_disk(void)
 {
 #ifdef HAVE_BLK_ALLOC_DISK_LIMITS

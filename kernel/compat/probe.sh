@@ -49,6 +49,7 @@ fi
 	probe RW_PAGE 'void *f(struct block_device_operations *o) { return o->rw_page; }'
 	probe BI_WRITE_HINT 'int f(struct bio *b) { return b->bi_write_hint; }'
 	probe BI_WRITE_STREAM 'int f(struct bio *b) { return b->bi_write_stream; }'
+	probe BI_OFFSET 'int f(struct bvec_iter i) { return i.bi_offset; }'
 	probe BLK_ALLOC_DISK_LIMITS 'struct gendisk *f(void) { return blk_alloc_disk(NULL, NUMA_NO_NODE); }'
 	probe BDEV_FREEZE 'int f(struct block_device *b) { return bdev_freeze(b); }'
 	probe FREEZE_QUEUE_NON_OWNER '#include <linux/blk-mq.h>

@@ -7,7 +7,7 @@
 
 # fill: random data, and their sum.
 fill() {
-	dd if=/dev/urandom of="$DISK0" bs=1M oflag=direct status=none
+	dd if=/dev/urandom of="$DISK0" bs=1M count=24 oflag=direct status=none
 	sum=$(dd if="$DISK0" bs=1M iflag=direct status=none | sha256sum)
 }
 
