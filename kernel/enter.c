@@ -20,6 +20,19 @@ static void note_server(struct bf_filter *f)
 		WRITE_ONCE(f->server, current->tgid);
 }
 
+/*
+ * When the machine goes to sleep, processes are frozen in no order, and what waits for I/O can't be frozen: the sleep would fail for
+ * a writer whose filter was frozen first. So whoever serves is not frozen, and goes on until the processors stop. Each thread sets it
+ * for itself, as nobody else may; exec clears it.
+ */
+static void stay_awake(bool yes)
+{
+	if (yes)
+		current->flags |= PF_NOFREEZE;
+	else
+		current->flags &= ~PF_NOFREEZE;
+}
+
 static bool is_spoiled(struct bf_queue *q)
 {
 	return bf_queue_ready(q) > q->filter->entries;
@@ -87,8 +100,11 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	arg->reason = 0;
 	arg->entry = 0;
 	q = &f->queues[arg->queue];
-	if (READ_ONCE(f->dead))
+	if (READ_ONCE(f->dead)) {
+		stay_awake(false);
 		return -ESHUTDOWN;
+	}
+	stay_awake(true);
 	note_server(f);
 	bf_unstall(f);
 	if (arg->flags & BFUSE_ENTER_WAKE) {

@@ -79,7 +79,7 @@ rm starving
 # What a filter below has counts, too.
 start_filter pass --device "$DISK0" --altitude 100 --depth 1 --queues 1
 drain "$DISK0" 1
-stop_filter
+stop_filter "$FILTER"
 
 i=0
 drain_file_system "$DISK2" "$DISK2"
