@@ -471,22 +471,6 @@ static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 	return adopted;
 }
 
-/* As if it had never been: what waits goes on below, and the filter is told nothing. */
-static void undo(struct bf_attachment *att, int err)
-{
-	unsigned int noio = bf_lock();
-
-	if (att->state != BFUSE_STATE_LEAVING) {
-		kfree(att->detached);
-		att->detached = NULL;
-	}
-	bf_attachment_leave(att, err);
-	bf_unlock(noio);
-	bf_attachment_open(att);
-	/* Else its place among the tags would be taken for a moment yet. If it was opened, the filter may have some of its requests. */
-	wait_for_completion_timeout(&att->gone, HZ);
-}
-
 static int finish(struct bf_attachment *att, struct bf_drain *drain, struct bf_attachment *dead,
 		  struct bfuse_attach *arg)
 {
@@ -498,10 +482,8 @@ static int finish(struct bf_attachment *att, struct bf_drain *drain, struct bf_a
 		arg->adopted = succeed(att, dead);
 	} else if (drain) {
 		drained = bf_drain_wait(drain, att);
-		if (drained < 0) {
-			undo(att, drained);
+		if (drained < 0)
 			return drained;
-		}
 		bf_log(BFUSE_LOG_DRAINED, att, 0, drained);
 		bf_attachment_open(att);
 	}
@@ -546,17 +528,6 @@ static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_at
 		bf_queue_post_event(f, xchg(&att->attached, NULL));
 	bf_attachment_put(att);
 	return err;
-}
-
-/* Is there a dead predecessor that @att would take over from? It may be another when it is published; then it doesn't drain. */
-bool bf_attachment_has_predecessor(struct bf_attachment *att)
-{
-	unsigned int noio = bf_lock();
-	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
-	struct bf_attachment *other = dev ? bf_chain_at(dev, att->bdev, att->rank) : NULL;
-
-	bf_unlock(noio);
-	return other;
 }
 
 /*

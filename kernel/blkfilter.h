@@ -473,7 +473,6 @@ long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer);
 long bf_detach(const struct bfuse_detach *arg);
 void bf_attachment_leave(struct bf_attachment *att, int reason);
 void bf_attachment_open(struct bf_attachment *att);
-bool bf_attachment_has_predecessor(struct bf_attachment *att);
 struct bf_attachment *bf_attachment_above(u32 id);
 struct bf_attachment *bf_attachment_after(struct bf_attachment *att);
 void bf_attachment_put(struct bf_attachment *att);

@@ -219,16 +219,31 @@ static int lock(struct bf_drain *d)
 	return err;
 }
 
-static int tell(struct bf_drain *d, int err)
+/* As if it had never been: what waits goes on below, and the filter is told nothing. */
+static void undo(struct bf_attachment *att, int err)
+{
+	unsigned int noio = bf_lock();
+
+	if (att->state != BFUSE_STATE_LEAVING) {
+		kfree(att->detached);
+		att->detached = NULL;
+	}
+	bf_attachment_leave(att, err);
+	bf_unlock(noio);
+	bf_attachment_open(att);
+	/* Else its place among the tags would be taken for a moment yet. If it was opened, the filter may have some of its requests. */
+	wait_for_completion_timeout(&att->gone, HZ);
+}
+
+static void tell(struct bf_drain *d, int err)
 {
 	if (err == -ETIMEDOUT)
 		pr_warn("%pg: not drained in time, so not attached: waited for %s\n", d->bdev, d->stage);
-	return err;
 }
 
 /*
- * @att is published and lets requests wait. Returns enum bfuse_drained, or a negative errno as bf_drain_pause(); -EOPNOTSUPP: it
- * can't be known.
+ * @att is published and lets requests wait. Returns enum bfuse_drained, or a negative errno as bf_drain_pause(), -EOPNOTSUPP: it
+ * can't be known; then @att is leaving.
  */
 int bf_drain_wait(struct bf_drain *d, struct bf_attachment *att)
 {
@@ -242,8 +257,11 @@ int bf_drain_wait(struct bf_drain *d, struct bf_attachment *att)
 		mutex_unlock(&one_at_a_time);
 	}
 	d->att = NULL;
-	if (err)
-		return tell(d, err);
+	if (err) {
+		tell(d, err);
+		undo(att, err);
+		return err;
+	}
 	return d->nr_fs && !d->refused ? BFUSE_DRAINED_FROZEN : BFUSE_DRAINED_RAW;
 }
 
@@ -269,6 +287,17 @@ static struct bf_drain *drain_alloc(struct block_device *bdev, u32 ms)
 	return d;
 }
 
+/* Is there a dead predecessor that @att would take over from? It may be another when it is published; then it doesn't drain. */
+static bool has_predecessor(struct bf_attachment *att)
+{
+	unsigned int noio = bf_lock();
+	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
+	struct bf_attachment *other = dev ? bf_chain_at(dev, att->bdev, att->rank) : NULL;
+
+	bf_unlock(noio);
+	return other;
+}
+
 /*
  * Freezes what is on @att's device, before @att is published. The caller ends it with bf_drain_end(), after which @att may see
  * the I/O of the thaw. Sleeps up to @ms.
@@ -282,7 +311,7 @@ struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms)
 		return ERR_PTR(-ENOMEM);
 	d->stage = "file systems to freeze";
 	/* If there is a dead one, I/O may wait until we take over from it. */
-	if (!bf_attachment_has_predecessor(att))
+	if (!has_predecessor(att))
 		err = bf_freeze(d);
 	if (!err)
 		return d;

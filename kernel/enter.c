@@ -9,6 +9,19 @@
 
 #include "blkfilter.h"
 
+/*
+ * When the machine goes to sleep, processes are frozen in no order, and what waits for I/O can't be frozen: the sleep would fail for
+ * a writer whose filter was frozen first. So whoever serves is not frozen, and goes on until the processors stop. Each thread sets it
+ * for itself, as nobody else may; exec clears it.
+ */
+static void stay_awake(bool yes)
+{
+	if (yes)
+		current->flags |= PF_NOFREEZE;
+	else
+		current->flags &= ~PF_NOFREEZE;
+}
+
 static bool is_spoiled(struct bf_queue *q)
 {
 	return bf_queue_ready(q) > q->filter->entries;
@@ -76,8 +89,11 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	arg->reason = 0;
 	arg->entry = 0;
 	q = &f->queues[arg->queue];
-	if (READ_ONCE(f->dead))
+	if (READ_ONCE(f->dead)) {
+		stay_awake(false);
 		return -ESHUTDOWN;
+	}
+	stay_awake(true);
 	bf_server_note(f);
 	bf_unstall(f);
 	if (arg->flags & BFUSE_ENTER_WAKE) {

@@ -324,23 +324,42 @@ static uint32_t altitude_of(struct bfuse *bfuse, uint32_t filter)
 	return bfuse_next_filter(bfuse, &next) == 1 && next.filter == filter ? next.altitude : 0;
 }
 
-int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment)
+static int attach_other(struct bfuse *bfuse, struct bfuse_attach *attach, const char *path, uint32_t *attachment)
 {
-	struct bfuse_attach attach = { .size = sizeof(attach), .filter = filter, .flags = BFUSE_ATTACH_DEFAULTS };
 	int err;
 
-	attach.fd = open_device(bfuse, path);
-	if (attach.fd < 0)
-		return attach.fd;
-	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, &attach);
+	attach->size = sizeof(*attach);
+	attach->flags |= BFUSE_ATTACH_DEFAULTS;
+	attach->fd = open_device(bfuse, path);
+	if (attach->fd < 0)
+		return attach->fd;
+	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
 	if (err == -EEXIST)
-		err = fail_altitude(bfuse, attach.fd, path, altitude_of(bfuse, filter),
+		err = fail_altitude(bfuse, attach->fd, path, altitude_of(bfuse, attach->filter),
 				    "start this filter at another with --altitude");
 	else if (err)
-		err = fail_attach(bfuse, &attach, path, err);
+		err = fail_attach(bfuse, attach, path, err);
 	else if (attachment)
-		*attachment = attach.attachment;
-	close(attach.fd);
+		*attachment = attach->attachment;
+	close(attach->fd);
+	return err;
+}
+
+int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .filter = filter };
+
+	return attach_other(bfuse, &attach, path, attachment);
+}
+
+int bfuse_attach_other_drained(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t timeout_ms,
+			       uint32_t *drained, uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .filter = filter, .flags = BFUSE_ATTACH_DRAIN, .drain_ms = timeout_ms };
+	int err = attach_other(bfuse, &attach, path, attachment);
+
+	if (!err && drained)
+		*drained = attach.drained;
 	return err;
 }
 

@@ -136,6 +136,12 @@ int bfuse_replace(struct bfuse *bfuse, const char *path, const struct bfuse_inte
 int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment);
 
 /**
+ * bfuse_attach_other_drained - the same, as bfuse_attach_drained() does it for one's own.
+ */
+int bfuse_attach_other_drained(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t timeout_ms,
+			       uint32_t *drained, uint32_t *attachment);
+
+/**
  * bfuse_detach - end an attachment, one's own or anybody's.
  * @flags: BFUSE_DETACH_*; BFUSE_DETACH_WAIT not from a thread that serves a queue of it.
  *

@@ -665,6 +665,10 @@ struct bfuse_untarget {
  * Threads may call it for the same queue at the same time, one waiting and another handing over a verdict, as long as
  * they agree among themselves who writes to the verdict ring and who reads the request ring.
  *
+ * A thread that has called it is not frozen when the machine is suspended or hibernated (or by a version 1 freezer cgroup): I/O that
+ * others wait for would keep them from being frozen. It goes on to serve until the processors stop, and should not write to
+ * file systems meanwhile.
+ *
  * EINVAL: see @reason; or bad @queue. EINTR: a signal came while waiting.
  * ENOENT: not registered. ESHUTDOWN: the filter is dead, because the process that served it exited.
  * The out fields are written for EINVAL by verdict and EINTR too.

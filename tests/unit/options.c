@@ -75,6 +75,20 @@ START_TEST(test_all)
 }
 END_TEST
 
+START_TEST(test_drain)
+{
+	struct bfuse__command command;
+
+	ck_assert_int_eq(parse(&command, "--device /dev/a --drain"), 0);
+	ck_assert(command.drain && !command.drain_ms);
+	free(command.devices);
+	ck_assert_int_eq(parse(&command, "--device /dev/a --drain --drain-timeout 250"), 0);
+	ck_assert(command.drain);
+	ck_assert_uint_eq(command.drain_ms, 250);
+	free(command.devices);
+}
+END_TEST
+
 START_TEST(test_defaults)
 {
 	struct bfuse__command command;
@@ -124,6 +138,9 @@ START_TEST(test_mistakes)
 		{ "--confine=0", "test: --confine 0: a user other than root is wanted\n" },
 		{ "--confine=5x", "test: --confine 5x: a user other than root is wanted\n" },
 		{ "--confine=no.such.user", "test: --confine no.such.user: a user other than root is wanted\n" },
+		{ "--device x --drain-timeout 5", "test: --drain-timeout makes sense only with --drain\n" },
+		{ "--device x --drain --replace",
+		  "test: --drain and --replace exclude each other: a predecessor has seen what came before\n" },
 		{ "--value bad", "test: --value bad: something good is wanted\n" },
 	};
 	struct bfuse__command command;
@@ -140,8 +157,9 @@ Suite *options_suite(void)
 	TCase *tests = tcase_create("options");
 
 	tcase_add_test(tests, test_all);
+	tcase_add_test(tests, test_drain);
 	tcase_add_test(tests, test_defaults);
-	tcase_add_loop_test(tests, test_mistakes, 0, 23);
+	tcase_add_loop_test(tests, test_mistakes, 0, 25);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
