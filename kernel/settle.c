@@ -76,6 +76,7 @@ static void end_held(struct bf_attachment *att, struct bio *bio, blk_status_t st
  * Makes of a completed bio one that was never submitted, for a successor who is to see it. To do a read or write again that
  * nobody was told of is allowed; what else the block layer takes from a bio that ends (inline encryption, integrity) can't
  * be held. On the way down it clears flags, too: an empty flush, for a device without a cache, would come back as an empty write.
+ * What accounted it for the device did so for the first time; should it end without a second, there is nothing to take back.
  */
 static void restart(const struct bf_request *rq, struct bio *bio)
 {
@@ -84,6 +85,8 @@ static void restart(const struct bf_request *rq, struct bio *bio)
 		bio_set_flag(bio, BIO_REMAPPED);
 	bio->bi_iter = rq->iter;
 	bio->bi_opf = rq->opf;
+	bio_clear_flag(bio, BIO_QOS_THROTTLED);
+	bio_clear_flag(bio, BIO_QOS_MERGED);
 	bio->bi_status = BLK_STS_OK;
 }
 
