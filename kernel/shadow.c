@@ -163,8 +163,6 @@ static void go_on(struct work_struct *work)
  */
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch)
 {
-	/* It won't go down, so who polls finds nothing; and a polled one may count on not ending in an interrupt. */
-	bio_clear_polled(rq->bio);
 	bf_legs_begin(rq);
 	if (send_parts(rq, batch, bdev_is_zoned(rq->bio->bi_bdev)))
 		return;
