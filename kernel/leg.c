@@ -152,8 +152,10 @@ void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch)
 		bf_send_below(att->dev, att->rank, &leg->bio, &origin, batch);
 }
 
+/* The request's own bio won't go down, so who polls finds nothing; and a polled one may count on not ending in an interrupt. */
 void bf_legs_begin(struct bf_request *rq)
 {
+	bio_clear_polled(rq->bio);
 	rq->built = 0;
 	rq->status = BLK_STS_OK;
 	atomic_set(&rq->parts, 1);

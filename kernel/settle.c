@@ -76,6 +76,7 @@ static void end_held(struct bf_attachment *att, struct bio *bio, blk_status_t st
  * Makes of a completed bio one that was never submitted, for a successor who is to see it. To do a read or write again that
  * nobody was told of is allowed; what else the block layer takes from a bio that ends (inline encryption, integrity) can't
  * be held. On the way down it clears flags, too: an empty flush, for a device without a cache, would come back as an empty write.
+ * What accounted it for the device did so for the first time; should it end without a second, there is nothing to take back.
  */
 static void restart(const struct bf_request *rq, struct bio *bio)
 {
@@ -84,6 +85,8 @@ static void restart(const struct bf_request *rq, struct bio *bio)
 		bio_set_flag(bio, BIO_REMAPPED);
 	bio->bi_iter = rq->iter;
 	bio->bi_opf = rq->opf;
+	bio_clear_flag(bio, BIO_QOS_THROTTLED);
+	bio_clear_flag(bio, BIO_QOS_MERGED);
 	bio->bi_status = BLK_STS_OK;
 }
 
@@ -170,6 +173,46 @@ static void settle_dead_tag(struct bf_attachment *att, struct bf_request *rq)
 		bf_settle_tag(rq);
 }
 
+/* Has the filter, or did it have, a request of @att in @rq that is not settled yet? */
+static bool is_unsettled(const struct bf_attachment *att, const struct bf_request *rq)
+{
+	if (rq->att != att || rq->state == BF_TAG_BUSY)
+		return rq->att == att && !rq->abandoned;
+	return rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD || rq->state == BF_TAG_DONE || rq->state == BF_TAG_READ;
+}
+
+/* Of these the one that was submitted first, or last. Tags are taken in any order. */
+static struct bf_request *next_unsettled(struct bf_attachment *att, struct bf_queue *q, bool last)
+{
+	struct bf_request *rq, *found = NULL;
+	u32 tag;
+
+	spin_lock_irq(&q->lock);
+	for (tag = 0; tag < q->filter->depth; tag++) {
+		rq = &q->requests[tag];
+		if (is_unsettled(att, rq) && (!found || (rq->mark.origin.time < found->mark.origin.time) != last))
+			found = rq;
+	}
+	spin_unlock_irq(&q->lock);
+	return found;
+}
+
+/* On a zoned device writes stay in order: the first goes first, or is the last to be put in front of what waits. */
+static void settle_dead_tags(struct bf_attachment *att, struct bf_queue *q)
+{
+	bool wait = holds(att) || READ_ONCE(att->heir);
+	struct bf_request *rq;
+	u32 tag;
+
+	if (att->dev->zone_sectors) {
+		while ((rq = next_unsettled(att, q, wait)))
+			settle_dead_tag(att, rq);
+		return;
+	}
+	for (tag = 0; tag < q->filter->depth; tag++)
+		settle_dead_tag(att, &q->requests[tag]);
+}
+
 static struct bio *pop_waiting(struct bf_lane *lane, struct bf_queue *q, struct bf_origin *origin)
 {
 	struct bio *bio;
@@ -211,13 +254,13 @@ static void settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 void bf_settle_lanes(struct bf_attachment *att, bool dead)
 {
 	struct bf_filter *f = att->filter;
-	u32 i, tag;
+	u32 i;
 
 	for (i = 0; i < f->nr_queues; i++) {
 		struct bf_queue *q = &f->queues[i];
 
-		for (tag = 0; dead && tag < f->depth; tag++)
-			settle_dead_tag(att, &q->requests[tag]);
+		if (dead)
+			settle_dead_tags(att, q);
 		if (!holds(att) && !READ_ONCE(att->heir))
 			settle_waiting(att, q);
 	}

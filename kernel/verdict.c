@@ -41,7 +41,7 @@ static bool status_is_known(const struct bf_request *rq, s32 status)
 	case EPERM:
 		return true;
 	case EAGAIN:
-		return rq->bio->bi_opf & REQ_NOWAIT;
+		return rq->opf & REQ_NOWAIT;
 	default:
 		return false;
 	}

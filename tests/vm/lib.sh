@@ -154,7 +154,7 @@ start_filter() {
 	# For each --device one line.
 	local devices
 	devices=$(printf '%s\n' "$@" | grep -c -e '^--device')
-	wait_until 10 filter_is_ready "$err" "$devices"
+	wait_until 30 filter_is_ready "$err" "$devices"
 }
 
 # filter_is_ready LOG DEVICES: or has given up, which fails the test.

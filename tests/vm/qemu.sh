@@ -118,8 +118,13 @@ kernel_args() {
 	[[ $(head_of "$1" icount) == yes ]] || args+=(kfence.sample_interval=10)
 	args+=("VM_TEST=$(basename "$1" .sh)" "VM_DISKS=$(wc -w <<<"$disks")")
 	args+=("VM_TIMEOUT=$(guest_timeout "$1" "$2")")
-	args+=("$(head_of "$1" append)")
+	args+=("$(head_of "$1" append)" "${APPEND-}")
 	echo "${args[*]}${VM_SHELL:+ VM_SHELL=1}"
+}
+
+# seconds TEST: that it may take.
+seconds() {
+	echo "${TIMEOUT:-$(head_of "$1" timeout 60)}"
 }
 
 # guest_timeout TEST K: what the guest measures.  With icount its clock leaps
@@ -128,7 +133,7 @@ guest_timeout() {
 	if [[ $(head_of "$1" icount) == yes ]]; then
 		echo 0
 	else
-		scale "$2" "$(head_of "$1" timeout 60)"
+		scale "$2" "$(seconds "$1")"
 	fi
 }
 
@@ -147,7 +152,7 @@ boot() {
 	accelerator "$1"
 	all_disks "$1" "$2" "$3"
 	ports "$3"
-	limit=$(($(scale "$2" "$START_SECONDS") + $(scale "$2" "$(head_of "$1" timeout 60)")))
+	limit=$(($(scale "$2" "$START_SECONDS") + $(scale "$2" "$(seconds "$1")")))
 	if [[ ${VM_SHELL-} ]]; then
 		console=(-serial mon:stdio)
 		limit=0
