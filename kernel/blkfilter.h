@@ -64,7 +64,7 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_LOG | \
+			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_URING | BFUSE_F_LOG | \
 			 BFUSE_F_RANGES | BFUSE_F_CHUNKS | BFUSE_F_MARK)
 /* Verbs that name other places. */
 #define BF_WAY_VERBS	(1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR)
@@ -233,6 +233,14 @@ struct bf_upcall {
 	struct bf_event		event;
 };
 
+/* A command of io_uring that waits for requests, at most one a queue. Under queue->wait.lock. */
+struct bf_uring {
+	struct wait_queue_entry	wait;		/* in queue->wait */
+	struct io_uring_cmd	*cmd;
+	u32			min;
+	struct delayed_work	patience;	/* its end, on kernels that can't cancel it */
+};
+
 struct bf_queue {
 	spinlock_t		lock;
 	struct bf_filter	*filter;
@@ -261,7 +269,8 @@ struct bf_queue {
 	struct mutex		verdict_mutex;
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
 	wait_queue_head_t	wait;
-	atomic_t		waiters;	/* threads that wait for requests in BFUSE_ENTER */
+	struct bf_uring		uring;
+	atomic_t		waiters;	/* threads, and the command, that wait for requests in BFUSE_ENTER */
 	bool			wake;		/* BFUSE_ENTER_WAKE for the next of them */
 };
 
@@ -602,6 +611,14 @@ void bf_queue_wake_plugged(struct bf_queue *q);
 
 /* enter.c: the system call of a serving thread */
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg);
+bool bf_queue_over(struct bf_queue *q, u32 min);
+
+/* uring.c: the same as a command of io_uring */
+struct io_uring_cmd;
+void bf_uring_init(struct bf_queue *q);
+void bf_uring_exit(struct bf_queue *q);
+int bf_uring_enter(struct bf_filter *f, struct io_uring_cmd *cmd, unsigned int issue_flags);
+void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);

@@ -27,7 +27,8 @@ static bool is_spoiled(struct bf_queue *q)
 	return bf_queue_ready(q) > q->filter->entries;
 }
 
-static bool over(struct bf_queue *q, u32 min)
+/* Any context. Heeds a BFUSE_ENTER_WAKE, which is then used up. */
+bool bf_queue_over(struct bf_queue *q, u32 min)
 {
 	if (bf_queue_ready(q) >= min || READ_ONCE(q->filter->dead))
 		return true;
@@ -38,17 +39,17 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 {
 	int err;
 
-	if (over(q, min))
+	if (bf_queue_over(q, min))
 		return 0;
 	atomic_inc(&q->waiters);
 	/* Pairs with stall(): either it sees the waiter, or we see what it did. */
 	smp_mb__after_atomic();
 	bf_unstall(q->filter);
 	if (timeout_ns)
-		err = wait_event_interruptible_hrtimeout(q->wait, over(q, min),
+		err = wait_event_interruptible_hrtimeout(q->wait, bf_queue_over(q, min),
 							 ns_to_ktime(min_t(u64, timeout_ns, KTIME_MAX)));
 	else
-		err = wait_event_interruptible(q->wait, over(q, min));
+		err = wait_event_interruptible(q->wait, bf_queue_over(q, min));
 	atomic_dec(&q->waiters);
 	if (err == -ETIME)
 		return 0;

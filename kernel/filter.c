@@ -32,6 +32,7 @@ static int queue_init(struct bf_queue *q, struct bf_filter *f)
 	INIT_LIST_HEAD(&q->events);
 	INIT_LIST_HEAD(&q->injected);
 	INIT_WORK(&q->work, bf_queue_work);
+	bf_uring_init(q);
 	q->filter = f;
 
 	q->requests = kvcalloc(f->depth, sizeof(*q->requests), GFP_KERNEL);
@@ -58,6 +59,7 @@ static void queue_free(struct bf_queue *q)
 	if (!q->filter)
 		return;
 	cancel_work_sync(&q->work);
+	bf_uring_exit(q);
 	list_for_each_entry_safe(ev, next, &q->events, node)
 		kfree(ev);
 	vfree(q->head);

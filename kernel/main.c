@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 
 #include "blkfilter.h"
+#include "compat/uring.h"
 
 DEFINE_MUTEX(bf_mutex);
 struct workqueue_struct *bf_wq, *bf_copy_wq;
@@ -250,6 +251,22 @@ static long bf_ioctl(struct file *file, unsigned int cmd, unsigned long address)
 	return err;
 }
 
+/* BFUSE_ENTER from a ring. */
+static int bf_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	const struct bf_call *call = find_call(cmd->cmd_op);
+
+	if (issue_flags & IO_URING_F_CANCEL) {
+		bf_uring_cancel(cmd, issue_flags);
+		return 0;
+	}
+	if (!call || call->call != do_enter)
+		return -ENOTTY;
+	if (!may_call(call, cmd->file))
+		return -EPERM;
+	return filter_of(cmd->file) ? bf_uring_enter(filter_of(cmd->file), cmd, issue_flags) : -ENOENT;
+}
+
 static int bf_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	return filter_of(file) ? bf_filter_mmap(filter_of(file), vma) : -ENOENT;
@@ -293,6 +310,7 @@ static const struct file_operations fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = bf_mmap,
 	.poll = bf_poll,
+	.uring_cmd = bf_uring_cmd,
 };
 
 static struct miscdevice device = {

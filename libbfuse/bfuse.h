@@ -30,6 +30,7 @@ extern "C" {
 
 struct bfuse;
 struct bfuse_queue;
+struct io_uring_sqe; /* <linux/io_uring.h>, <liburing.h> */
 
 /**
  * enum bfuse_exit - exit statuses of all programs of the project.
@@ -410,6 +411,27 @@ int bfuse_queue_flush(struct bfuse_queue *queue);
  * bfuse_queue_wake(), or a negative errno as bfuse_queue_flush().
  */
 int bfuse_queue_wait(struct bfuse_queue *queue, unsigned int min, uint64_t timeout_ns);
+
+/**
+ * bfuse_queue_prep_wait - have bfuse_queue_wait() done by io_uring: a command that a ring waits for, beside a program's own I/O.
+ * @sqe: one of any ring; all of it is overwritten, so set user_data and IOSQE_* flags afterwards. With IORING_SETUP_SQE128 the
+ *	second half must be zero.
+ * @min: as there; with 0 it is bfuse_queue_flush().
+ *
+ * To be called when what was taken from the queue has been looked at. Verdicts that were put before it is submitted are handed over
+ * then, by whoever submits it. One that waits is allowed per queue; beside it others with @min 0 may be used, and the functions
+ * that enter the kernel. Needs BFUSE_F_URING.
+ */
+void bfuse_queue_prep_wait(struct bfuse_queue *queue, struct io_uring_sqe *sqe, unsigned int min);
+
+/**
+ * bfuse_queue_waited - what the completion of bfuse_queue_prep_wait() means.
+ * @result: cqe->res.
+ *
+ * Returns the number of entries that bfuse_queue_get() will find, possibly less than was waited for, or a negative errno as
+ * bfuse_queue_flush(); -ECANCELED: the ring ends, -EBUSY: another waits. A refused verdict is logged, and ends the wait.
+ */
+int bfuse_queue_waited(struct bfuse_queue *queue, int result);
 
 /**
  * bfuse_queue_wake - end the bfuse_queue_wait() of this queue, or the next one. Async-signal-safe.

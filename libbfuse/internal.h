@@ -49,6 +49,7 @@ struct io {
  *	kernel leaves the slots of DONE entries alone until they have been looked at.
  * @lock: protects the filter's end of the verdict ring.
  * @put: index in the verdict ring up to which verdicts were put.
+ * @refusal: of the last command of io_uring whose verdict was refused.
  * @ios: one per tag, for callback filters.
  * @server: the thread that serves the queue, valid if @served.
  */
@@ -63,6 +64,7 @@ struct bfuse_queue {
 	uint32_t taken;
 	pthread_mutex_t lock;
 	uint32_t put;
+	struct bfuse_refusal refusal;
 	struct io *ios;
 	pthread_t server;
 	atomic_bool served;
@@ -221,6 +223,11 @@ void bfuse__call_done(struct bfuse *bfuse);
 /* queue.c */
 int bfuse__queue_map(struct bfuse *bfuse, unsigned int number);
 void bfuse__queue_unmap(struct bfuse_queue *queue);
+
+void bfuse__queue_publish(struct bfuse_queue *queue);
+int bfuse__queue_ready(const struct bfuse_queue *queue);
+void bfuse__log_refusal(const struct bfuse_queue *queue, uint32_t entry, uint32_t reason);
+int bfuse__fail_enter(struct bfuse_queue *queue, int err);
 
 /* io.c */
 int bfuse__ios_new(struct bfuse_queue *queue);

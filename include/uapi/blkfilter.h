@@ -30,6 +30,9 @@
  * Change log
  *	1	first version
  *
+ * io_uring
+ *	BFUSE_ENTER also works as a command of a ring (IORING_OP_URING_CMD), see struct bfuse_uring_enter.
+ *
  * Privilege
  *	BFUSE_GET_INFO needs none. All else needs that the file was opened with CAP_SYS_ADMIN. What controls (REGISTER,
  *	ATTACH, DETACH, MATCH, TARGET, UNTARGET, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2),
@@ -401,6 +404,7 @@ struct bfuse_interest {
 #define BFUSE_F_EVENTS		(1ull << 8)	/* BFUSE_MATCH, OFFER, ANSWER; a filter that lists it is called at removals */
 #define BFUSE_F_DRAIN		(1ull << 9)	/* BFUSE_ATTACH_DRAIN */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
+#define BFUSE_F_URING		(1ull << 11)	/* BFUSE_ENTER as a command of io_uring */
 #define BFUSE_F_LOG		(1ull << 12)	/* BFUSE_LOG */
 #define BFUSE_F_RANGES		(1ull << 13)	/* BFUSE_RANGES; flags, cgroup, process in struct bfuse_interest */
 #define BFUSE_F_CHUNKS		(1ull << 14)	/* BFUSE_CHUNKS, BFUSE_VERDICT_CLEAR */
@@ -683,6 +687,40 @@ struct bfuse_enter {
 	__u32	reason;
 	__u32	entry;
 	__u32	ready;
+};
+
+/**
+ * struct bfuse_refusal - which verdict a command of io_uring refused.
+ * @reason: enum bfuse_reason.
+ * @entry: ring index of the entry.
+ */
+struct bfuse_refusal {
+	__u32	reason;
+	__u32	entry;
+};
+
+/**
+ * struct bfuse_uring_enter - BFUSE_ENTER as a command of io_uring: in the cmd field of an SQE of opcode IORING_OP_URING_CMD and
+ * cmd_op BFUSE_ENTER.
+ * @queue, @flags, @min_requests: as in struct bfuse_enter.
+ * @refusal: address of a struct bfuse_refusal, or 0. Written if a verdict is refused, before io_uring_enter(2) returns.
+ *
+ * Verdicts are applied when the command is submitted, by whoever submits it, and as BFUSE_ENTER does. The command completes when the
+ * request ring holds @min_requests entries, with their number, or with a negative errno; with a lower number, possibly 0, by
+ * BFUSE_ENTER_WAKE, or at any time on kernels before 6.7, which can't cancel a command: then submit it again. For a limit of time
+ * put a timeout of io_uring beside it. In a ring with IORING_SETUP_SQE128 the rest of the field is zero. Files that are registered
+ * with the ring can be used; as long as they are, close(2) of all descriptors does not end the filter, while the exit of the process
+ * that serves does.
+ *
+ * EBUSY: a command waits for this queue already; BFUSE_ENTER_WAKE ends it. EINVAL, ENOENT, EPERM: as for BFUSE_ENTER. ENOTTY: other
+ * cmd_op. EOPNOTSUPP: the kernel has no io_uring commands, or the ring is for polled I/O. ESHUTDOWN, also of a command that waits:
+ * the filter is dead. ECANCELED: the ring or the task that submitted the command ends.
+ */
+struct bfuse_uring_enter {
+	__u16	queue;
+	__u16	flags;
+	__u32	min_requests;
+	__u64	refusal;
 };
 
 /* struct bfuse_data.flags */
@@ -1216,6 +1254,8 @@ BFUSE_ASSERT_SIZE(bfuse_register, 176);
 BFUSE_ASSERT_SIZE(bfuse_attach, 104);
 BFUSE_ASSERT_SIZE(bfuse_detach, 16);
 BFUSE_ASSERT_SIZE(bfuse_enter, 40);
+BFUSE_ASSERT_SIZE(bfuse_refusal, 8);
+BFUSE_ASSERT_SIZE(bfuse_uring_enter, 16);
 BFUSE_ASSERT_SIZE(bfuse_data, 40);
 BFUSE_ASSERT_SIZE(bfuse_stat, 504);
 BFUSE_ASSERT_SIZE(bfuse_next, 696);
