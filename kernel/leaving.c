@@ -129,7 +129,7 @@ static void settle(struct bf_attachment *att)
 	int tries = 100;
 
 	while (!bf_settle_now(att) && --tries)
-		msleep(10);
+		msleep(20);
 }
 
 /*
