@@ -126,10 +126,10 @@ static void leave(struct bf_attachment *att, bool torn)
 /* Copying takes no longer than that; whatever is left then follows the deadline. */
 static void settle(struct bf_attachment *att)
 {
-	int tries = 100;
+	int tries = 50;
 
 	while (!bf_settle_now(att) && --tries)
-		msleep(10);
+		msleep(20);
 }
 
 /*
