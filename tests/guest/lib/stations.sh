@@ -7,12 +7,11 @@ declare -A STATION     # process ids by altitude
 
 # start_station ALTITUDE ARG...: returns when what is there has been offered.
 start_station() {
-	local ready
 	mkfifo "ready.$1"
 	"$BLKFILTER/bin/station" --altitude "$1" --ready-fd 9 "${@:2}" >"station.$1" 2>"station.$1.err" 9>"ready.$1" &
 	STATION[$1]=$!
 	FILTER_PIDS+=("${STATION[$1]}")
-	read -r -t 30 ready <"ready.$1" || fail "station $1: $(<"station.$1.err")"
+	read -r -t 30 <"ready.$1" || fail "station $1: $(<"station.$1.err")"
 	rm "ready.$1"
 }
 
