@@ -33,6 +33,7 @@ static int match(struct raw *r, const char *name, uint32_t flags)
 {
 	struct bfuse_match m = { .size = sizeof(m), .flags = flags };
 
+	/* All bytes may be taken, without the end. */
 	memcpy(m.name, name, strnlen(name, sizeof(m.name)));
 	return ioctl(r->fd, BFUSE_MATCH, &m) ? -errno : 0;
 }
