@@ -1002,9 +1002,10 @@ struct bfuse_offer {
  *
  * The call is over when this returns, and whoever waited goes on; there is no BFUSE_EVENT_ATTACHED. After an answer to LEAVING or
  * TORN_OUT the attachment ends, with BFUSE_EVENT_DETACHED when its last request is done. What was delivered before LEAVING still wants
- * its verdict, until bfuse_register.call_ms after the call; then it follows the policy. What comes later goes on below unseen.
+ * its verdict, until bfuse_register.call_ms after the call; then it follows the policy. What comes later goes on below unseen, and
+ * what was passed completes as ever.
  *
- * A regular removal (LEAVING) asks the highest altitude first, each filter is off the device before the next is asked, and
+ * A regular removal (LEAVING) asks the highest altitude first, each filter has nothing left to answer before the next is asked, and
  * attachments of partitions come before those of their disk. A device that is torn out (TORN_OUT) asks the lowest first.
  * Device mapper's removals are regular. SCSI and virtio-blk hardly ever report a surprise. What the driver has ended before the removal
  * reaches the block layer no longer works in LEAVING: SCSI refuses all I/O when the device was deleted (not when its driver

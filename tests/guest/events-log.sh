@@ -16,6 +16,11 @@ told_soon() {
 	wait_until 10 told "$@"
 }
 
+# matching N: so many filters wait for devices.
+matching() {
+	(($("$BFUSE" list | grep -c ' matching ' || true) == $1))
+}
+
 read_disk() {
 	dd if="$DISK0" of=/dev/null bs=4k count=1 iflag=direct status=none
 }
@@ -66,6 +71,7 @@ load_module null_blk nr_devices=0
 start_filter count --match 'nullb*' --altitude 400
 taker=$FILTER
 start_filter station --match 'nullb*' --altitude 600 --accept nothing
+wait_until 10 matching 2
 disk=$(null_blk_create nullb0 size=16)
 told_soon offered 2
 told_soon declined
