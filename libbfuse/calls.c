@@ -142,7 +142,7 @@ static int accept_locked(struct bfuse *bfuse, struct bfuse_answer *answer)
 	if (bfuse->left || atomic_load(&bfuse->stop))
 		return -ECANCELED;
 	err = bfuse__ioctl(bfuse, BFUSE_ANSWER, answer);
-	return err ? err : bfuse__remember_locked(bfuse, answer->attachment);
+	return err || bfuse->ward ? err : bfuse__remember_locked(bfuse, answer->attachment);
 }
 
 /* From what we know ourselves: who only serves may not ask the kernel. */
@@ -195,7 +195,11 @@ static bool accept_device(struct bfuse *bfuse, const struct bfuse_arrival *devic
 		return false;
 	}
 	bfuse__log(bfuse, LOG_NOTICE, "attached to /dev/%s at altitude %u", device->offer.device, bfuse->reg.altitude);
-	tell_attached(bfuse, device, &answer);
+	/* Its guardian remembers it, and lets it tell. */
+	if (bfuse->ward)
+		bfuse__ward_tell(bfuse, MESSAGE_ATTACHED, answer.attachment);
+	else
+		tell_attached(bfuse, device, &answer);
 	return true;
 }
 
@@ -208,7 +212,8 @@ static void handle_offer(struct bfuse *bfuse, const struct bfuse_request *event)
 
 	if (bfuse__ioctl(bfuse, BFUSE_OFFER, &device.offer))
 		return;
-	bfuse__read_identity(&device);
+	if (!bfuse->confined)
+		bfuse__read_identity(&device);
 	wanted = any_rule_fits(bfuse, &device) && (!filter->offered || filter->offered(&device, &interest, bfuse->user));
 	/* After an acceptance that failed perhaps nobody waits any more. */
 	if (!wanted || !accept_device(bfuse, &device, &interest))

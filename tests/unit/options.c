@@ -139,6 +139,8 @@ START_TEST(test_mistakes)
 		{ "", "test: no device given; use --device PATH, or --match or --attachable to wait for some\n" },
 		{ "--match 01234567890123456789012345678901",
 		  "test: --match 01234567890123456789012345678901: up to 31 characters are wanted\n" },
+		{ "--match x --match-serial y --confine",
+		  "test: --match-serial and --match-model don't go with --confine, which can't look at sysfs\n" },
 		{ "--call 0", "test: --call 0: a number from 1 to 60000 is wanted\n" },
 		{ "/dev/a", "test: /dev/a: unexpected; name devices with --device\n" },
 		{ "--nonsense", "test: --nonsense: unknown option, or without its value; see --help\n" },
@@ -186,7 +188,7 @@ Suite *options_suite(void)
 	tcase_add_test(tests, test_drain);
 	tcase_add_test(tests, test_defaults);
 	tcase_add_test(tests, test_rules);
-	tcase_add_loop_test(tests, test_mistakes, 0, 27);
+	tcase_add_loop_test(tests, test_mistakes, 0, 28);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
