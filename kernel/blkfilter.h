@@ -326,6 +326,7 @@ struct bf_device {
 	struct hlist_node	node;		/* hash, RCU; under bf_lock */
 	struct gendisk		*disk;		/* pinned by its struct device */
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
+	u32			holders;	/* under bf_lock */
 	u64			match;		/* what is not in here nobody wants */
 	u64			tracked;	/* what is in here changesets want to know */
 	bool			has_parts;	/* attachments to partitions are in the chain */
@@ -369,6 +370,7 @@ struct bf_attachment {
 	struct list_head	node;		/* device->chain */
 	struct list_head	all;		/* bf_attachments, by id */
 	struct list_head	of_filter;	/* filter->attachments */
+	struct list_head	departed;	/* of whoever calls it for the last time */
 	struct bf_device	*dev;
 	struct bf_filter	*filter;
 	struct block_device	*bdev;		/* pinned by its struct device */
@@ -465,6 +467,8 @@ void bf_batch_kick(struct bf_batch *batch);
 u64 bf_device_bypassed(const struct bf_device *dev);
 struct bf_device *bf_device_alloc(struct gendisk *disk);
 void bf_device_publish(struct bf_device *dev);
+struct bf_device *bf_device_hold(struct gendisk *disk);
+void bf_device_release(struct bf_device *dev);
 void bf_device_put(struct bf_device *dev);
 void bf_device_submit(struct bf_device *dev, struct bio *bio);
 void bf_chain_insert(struct bf_attachment *att);
@@ -658,7 +662,8 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
 unsigned long bf_limit(const struct bf_attachment *att);
 void bf_settle_tag(struct bf_request *rq);
 void bf_settle_lanes(struct bf_attachment *att, bool sent_too);
-bool bf_settle_now(struct bf_attachment *att);
+bool bf_settle_is_owed(struct bf_attachment *att);
+void bf_settle_now(struct bf_attachment *att);
 void bf_settle_hold_expired(struct work_struct *work);
 void bf_settle_watch(struct work_struct *work);
 void bf_unstall(struct bf_filter *f);

@@ -6,7 +6,7 @@
  * whole disk, then by altitude. A bio meets those of its own partition and those of the disk. To go on below an
  * attachment is to look for the first lower rank, so it does not matter whether that attachment is still there.
  *
- * A device is published while its chain is not empty, and freed when its last attachment is. One that is attached to
+ * A device is published while its chain is not empty or somebody holds it, and freed when its last attachment is. One that is attached to
  * again in between gets a second bf_device; the old one only finishes what it has.
  */
 #include "blkfilter.h"
@@ -200,6 +200,12 @@ void bf_chain_insert(struct bf_attachment *att)
 	sum_up(att->dev);
 }
 
+static void unpublish_unused(struct bf_device *dev)
+{
+	if (list_empty(&dev->chain) && !dev->holders)
+		hlist_del_init_rcu(&dev->node);
+}
+
 /* Readers may still see it for a grace period. */
 void bf_chain_remove(struct bf_attachment *att)
 {
@@ -208,8 +214,31 @@ void bf_chain_remove(struct bf_attachment *att)
 	att->in_chain = false;
 	count_with_device(att, false);
 	sum_up(att->dev);
-	if (list_empty(&att->dev->chain))
-		hlist_del_init_rcu(&att->dev->node);
+	unpublish_unused(att->dev);
+}
+
+/* With a reference, or NULL: the disk is not filtered. It stays published until bf_device_release(). */
+struct bf_device *bf_device_hold(struct gendisk *disk)
+{
+	unsigned int noio = bf_lock();
+	struct bf_device *dev = bf_device_find(disk);
+
+	if (dev) {
+		kref_get(&dev->ref);
+		dev->holders++;
+	}
+	bf_unlock(noio);
+	return dev;
+}
+
+void bf_device_release(struct bf_device *dev)
+{
+	unsigned int noio = bf_lock();
+
+	dev->holders--;
+	unpublish_unused(dev);
+	bf_unlock(noio);
+	bf_device_put(dev);
 }
 
 /* Under bf_lock: who sits at @rank of @bdev? */

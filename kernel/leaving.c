@@ -114,6 +114,7 @@ static void call_filter(struct bf_attachment *att, bool torn)
 		bf_upcall_account(&call, bf_upcall(&call));
 }
 
+/* After a grace period no submitter adds anything to it. */
 static void leave(struct bf_attachment *att, bool torn)
 {
 	unsigned int noio = bf_lock();
@@ -126,27 +127,27 @@ static void leave(struct bf_attachment *att, bool torn)
 /* Copying takes no longer than that; whatever is left then follows the deadline. */
 static void settle(struct bf_attachment *att)
 {
-	int tries = 100;
+	int tries = 50;
 
-	while (!bf_settle_now(att) && --tries)
+	for (bf_settle_now(att); bf_settle_is_owed(att) && --tries; bf_settle_now(att))
 		msleep(20);
 }
 
 /*
- * What the filter has been given it may answer up to its limit. Then only what is below is left, and the device will see to
- * that: if it does not, the removal would wait for it, too, but here we go on.
+ * What the filter has been given it may answer up to its limit. What it has passed is not waited for: it may be with a lower filter,
+ * whose turn comes, or in the device.
  */
 static void say_goodbye(struct bf_attachment *att)
 {
-	unsigned long limit = msecs_to_jiffies(att->filter->call_ms), end = jiffies + limit;
+	unsigned long end = jiffies + msecs_to_jiffies(att->filter->call_ms);
 
 	WRITE_ONCE(att->departing, true);
 	call_filter(att, false);
 	leave(att, false);
-	if (time_before(jiffies, end) && wait_for_completion_timeout(&att->gone, end - jiffies))
-		return;
+	synchronize_rcu();
+	while (bf_settle_is_owed(att) && time_before(jiffies, end))
+		wait_for_completion_timeout(&att->gone, HZ / 50);
 	settle(att);
-	wait_for_completion_timeout(&att->gone, limit);
 }
 
 /* What is below will fail when the driver lets it go, and that may be after us. */
@@ -154,23 +155,50 @@ static void tear_off(struct bf_attachment *att)
 {
 	call_filter(att, true);
 	leave(att, true);
-	/* Until here a submitter may have added something. */
 	synchronize_rcu();
 	settle(att);
 }
 
-/* Each that has had its turn is out of the chain. May sleep. */
+/*
+ * All that the filters passed on shall get to the device while it is there. It does not take long, and a completion that a filter
+ * holds gets the limit once more.
+ */
+static void see_off(struct list_head *left, bool torn)
+{
+	struct bf_attachment *att, *next;
+
+	list_for_each_entry_safe(att, next, left, departed) {
+		if (!torn && !wait_for_completion_timeout(&att->gone, msecs_to_jiffies(att->filter->call_ms)))
+			settle(att);
+		list_del(&att->departed);
+		bf_attachment_put(att);
+	}
+}
+
+/*
+ * Each that has had its turn is out of the chain. The device stays known, so that what goes on below unseen all goes by its worker,
+ * for which can be waited. May sleep.
+ */
 static void call_all(struct gendisk *disk, struct block_device *part, bool torn)
 {
+	struct bf_device *dev = bf_device_hold(disk);
 	struct bf_attachment *att;
+	LIST_HEAD(left);
 
+	if (!dev)
+		return;
 	while ((att = next(disk, part, torn))) {
 		if (torn)
 			tear_off(att);
 		else
 			say_goodbye(att);
-		bf_attachment_put(att);
+		list_add_tail(&att->departed, &left);
 	}
+	see_off(&left, torn);
+	/* Of a partition alone the disk stays; and under the class' lock nothing is submitted. */
+	if (!torn && !part)
+		flush_work(&dev->work);
+	bf_device_release(dev);
 }
 
 /* A partition alone; or one that came to its disk between the hook and here, of which nobody hears. */

@@ -465,37 +465,47 @@ static void expire_tags(struct bf_attachment *att)
 		stall(att);
 }
 
-static bool has_busy(struct bf_attachment *att, struct bf_queue *q)
+static bool is_owed(struct bf_attachment *att, struct bf_queue *q)
 {
-	bool busy = false;
+	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	bool owed;
 	u32 tag;
 
 	spin_lock_irq(&q->lock);
-	for (tag = 0; !busy && tag < q->filter->depth; tag++)
-		busy = q->requests[tag].att == att && q->requests[tag].state == BF_TAG_BUSY;
+	owed = lane->nr_waiting || lane->nr_sent;
+	for (tag = 0; !owed && lane->nr_tags && tag < q->filter->depth; tag++)
+		owed = q->requests[tag].att == att && q->requests[tag].state == BF_TAG_BUSY;
 	spin_unlock_irq(&q->lock);
-	return busy;
+	return owed;
+}
+
+/* Is anything waiting, being copied, or with the filter? What is below does not count. */
+bool bf_settle_is_owed(struct bf_attachment *att)
+{
+	bool owed = false;
+	u32 i;
+
+	for (i = 0; !owed && i < att->filter->nr_queues; i++)
+		owed = is_owed(att, &att->filter->queues[i]);
+	return owed;
 }
 
 /*
  * @att, which is leaving, has no time left: what waits, or is with the filter, is settled, by the policy or (torn) with an
- * error. False: something was just being copied; try again.
+ * error. What is just being copied is left.
  */
-bool bf_settle_now(struct bf_attachment *att)
+void bf_settle_now(struct bf_attachment *att)
 {
 	struct bf_filter *f = att->filter;
 	u32 i, tag, late = 0;
-	bool all = true;
 
 	for (i = 0; i < f->nr_queues; i++) {
 		for (tag = 0; tag < f->depth; tag++)
 			late += expire_tag(att, &f->queues[i].requests[tag], true);
 		settle_waiting(att, &f->queues[i]);
-		all &= !has_busy(att, &f->queues[i]);
 	}
 	if (late)
 		bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
-	return all;
 }
 
 static void watch_attachment(struct bf_attachment *att)

@@ -510,7 +510,8 @@ enum bfuse_rule_kind {
  * struct bfuse_rule - which devices shall be offered to the filter; all that is given must fit.
  * @name: pattern of the kernel name, such as "sd*"; see glob(7). Less than 32 bytes.
  * @serial, @model: patterns of serial number and model as sysfs has them, without blanks around; of a partition its disk's. NULL:
- *	any, also none. What does not fit is declined by the library, which looks there: to the kernel only names are rules.
+ *	any, also none. What does not fit is declined by the library, which looks there: to the kernel only names are rules. A
+ *	confined process can't look: there nothing fits.
  */
 struct bfuse_rule {
 	const char *name;
@@ -522,7 +523,7 @@ struct bfuse_rule {
 /**
  * struct bfuse_arrival - a device that is offered.
  * @offer: what the kernel says of it, see struct bfuse_offer.
- * @serial, @model: what sysfs says; empty if nothing, cut off if longer.
+ * @serial, @model: what sysfs says; empty if nothing, and in a confined process; cut off if longer.
  */
 struct bfuse_arrival {
 	struct bfuse_offer offer;

@@ -10,9 +10,9 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct bfuse__call {
 	struct bfuse__call *next;
@@ -142,7 +142,33 @@ static int accept_locked(struct bfuse *bfuse, struct bfuse_answer *answer)
 	if (bfuse->left || atomic_load(&bfuse->stop))
 		return -ECANCELED;
 	err = bfuse__ioctl(bfuse, BFUSE_ANSWER, answer);
-	return err ? err : bfuse__remember_locked(bfuse, answer->attachment);
+	return err || bfuse->ward ? err : bfuse__remember_locked(bfuse, answer->attachment);
+}
+
+/* From what we know ourselves: who only serves may not ask the kernel. */
+static void tell_attached(struct bfuse *bfuse, const struct bfuse_arrival *device, const struct bfuse_answer *answer)
+{
+	const struct bfuse_register *reg = &bfuse->reg;
+	struct bfuse_next next = {
+		.size = sizeof(next),
+		.attachment = answer->attachment,
+		.filter = reg->filter,
+		.major = device->offer.major,
+		.minor = device->offer.minor,
+		.altitude = reg->altitude,
+		.pid = (uint32_t)getpid(),
+		.nr_queues = reg->nr_queues,
+		.depth = reg->depth,
+		.slot_size = reg->slot_size,
+		.filter_flags = reg->flags,
+		.interest = answer->interest,
+	};
+
+	memcpy(next.device, device->offer.device, sizeof(next.device));
+	memcpy(next.name, reg->name, sizeof(next.name));
+	next.interest.policy = answer->policy;
+	if (bfuse->filter->attached)
+		bfuse->filter->attached(&next, bfuse->user);
 }
 
 /* False: not attached. */
@@ -169,7 +195,11 @@ static bool accept_device(struct bfuse *bfuse, const struct bfuse_arrival *devic
 		return false;
 	}
 	bfuse__log(bfuse, LOG_NOTICE, "attached to /dev/%s at altitude %u", device->offer.device, bfuse->reg.altitude);
-	bfuse__tell_attached(bfuse, answer.attachment);
+	/* Its guardian remembers it, and lets it tell. */
+	if (bfuse->ward)
+		bfuse__ward_tell(bfuse, MESSAGE_ATTACHED, answer.attachment);
+	else
+		tell_attached(bfuse, device, &answer);
 	return true;
 }
 
@@ -182,7 +212,8 @@ static void handle_offer(struct bfuse *bfuse, const struct bfuse_request *event)
 
 	if (bfuse__ioctl(bfuse, BFUSE_OFFER, &device.offer))
 		return;
-	bfuse__read_identity(&device);
+	if (!bfuse->confined)
+		bfuse__read_identity(&device);
 	wanted = any_rule_fits(bfuse, &device) && (!filter->offered || filter->offered(&device, &interest, bfuse->user));
 	/* After an acceptance that failed perhaps nobody waits any more. */
 	if (!wanted || !accept_device(bfuse, &device, &interest))

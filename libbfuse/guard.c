@@ -8,7 +8,8 @@
  *	                <----- READY, how it is registered
  *	BFUSE_ATTACH
  *	                ATTACHED, the attachment ---------> calls attached()
- *	                <----- ATTACHED                     somebody else did
+ *	                <----- ATTACHED                     somebody else did, or an offer was accepted
+ *	BFUSE_MATCH     <----- MATCHED, how many rules      what is there has been offered
  *	                <----- STOP                         a callback wants to end
  *	BFUSE_DETACH    <----- DETACHED                     all its requests are answered
  *	                FINISH: none is left -------------> ends
@@ -168,6 +169,9 @@ static void take(struct bfuse *bfuse, struct message *message)
 	case MESSAGE_FAILED:
 		take_failure(bfuse, message);
 		break;
+	case MESSAGE_MATCHED:
+		bfuse__matched(bfuse, message->attachment);
+		break;
 	case MESSAGE_FINISH:
 		break; /* is what we say */
 	}
@@ -226,6 +230,13 @@ int bfuse__guard_begin(struct bfuse *bfuse)
 		return err ? err : bfuse__fail(bfuse, -ECHILD, bfuse->child_status, "the process that was to serve ended");
 	}
 	return 0;
+}
+
+/* Waits until the ward has been offered what is there, or has gone, which bfuse__guard() then finds. */
+void bfuse__guard_wait_matched(struct bfuse *bfuse)
+{
+	while (bfuse->matched < bfuse->nr_rules && listen_once(bfuse))
+		;
 }
 
 int bfuse__guard(struct bfuse *bfuse)

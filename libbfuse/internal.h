@@ -179,6 +179,7 @@ enum message_kind {
 	MESSAGE_STOP,
 	MESSAGE_FAILED,
 	MESSAGE_FINISH,
+	MESSAGE_MATCHED,
 };
 
 struct message {
@@ -255,6 +256,7 @@ int bfuse__seccomp(const struct bfuse_confinement *how);
 /* guard.c */
 pid_t bfuse__split(struct bfuse *bfuse);
 int bfuse__guard_begin(struct bfuse *bfuse);
+void bfuse__guard_wait_matched(struct bfuse *bfuse);
 int bfuse__guard(struct bfuse *bfuse);
 void bfuse__guard_wake(struct bfuse *bfuse);
 void bfuse__tell(struct bfuse *bfuse, const struct message *message);

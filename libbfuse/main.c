@@ -90,7 +90,9 @@ static int match_all(struct bfuse *bfuse, const struct bfuse__command *command, 
 		err = bfuse_match(bfuse, &command->rules[i]);
 	for (; !err && own && own->name; own++)
 		err = bfuse_match(bfuse, own);
-	if (!err)
+	if (!err && bfuse->child)
+		bfuse__guard_wait_matched(bfuse);
+	else if (!err)
 		bfuse_wait_matched(bfuse);
 	return err;
 }
@@ -181,6 +183,7 @@ static int run_ward(struct bfuse *bfuse, struct bfuse__command *command, const s
 		how.uid = command->uid;
 		how.gid = command->gid;
 	}
+	bfuse->replace = command->replace;
 	bfuse_harden(bfuse);
 	err = bfuse_set_filter(bfuse, filter, user, &command->reg);
 	if (!err)
@@ -193,7 +196,7 @@ static int run_ward(struct bfuse *bfuse, struct bfuse__command *command, const s
 }
 
 /* Everything that needs privileges. Its main() is not for it to end, as its filter has another process for that. */
-static void run_guardian(struct bfuse *bfuse, const struct bfuse__command *command)
+static void run_guardian(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter)
 {
 	pthread_t watcher;
 	int failed, err;
@@ -204,9 +207,13 @@ static void run_guardian(struct bfuse *bfuse, const struct bfuse__command *comma
 	if (bfuse__guard_begin(bfuse))
 		_exit(bfuse->child_failed || bfuse->child_status < 0 ? report(bfuse, command) : bfuse->child_status);
 	failed = attach_all(bfuse, command);
+	if (!failed)
+		failed = match_all(bfuse, command, filter);
 	if (failed) {
 		failed = report(bfuse, command);
 		bfuse_stop(bfuse);
+	} else {
+		bfuse__ready(bfuse, command->ready_fd);
 	}
 	err = bfuse_wait(bfuse);
 	if (err && !failed)
@@ -227,7 +234,7 @@ static int run_confined(struct bfuse *bfuse, struct bfuse__command *command, con
 	if (pid < 0)
 		return report(bfuse, command);
 	if (pid)
-		run_guardian(bfuse, command);
+		run_guardian(bfuse, command, filter);
 	return run_ward(bfuse, command, filter, user);
 }
 

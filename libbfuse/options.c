@@ -332,6 +332,11 @@ static int check_command(const struct bfuse__command *command, const struct bfus
 		fprintf(stderr, "%s: %s: unexpected; name devices with --device\n", command->program, *rest);
 		return BFUSE_EXIT_USAGE;
 	}
+	if (command->confine && (command->serial || command->model)) {
+		fprintf(stderr, "%s: --match-serial and --match-model don't go with --confine, which can't look at sysfs\n",
+			command->program);
+		return BFUSE_EXIT_USAGE;
+	}
 	if (!command->nr_devices && !waits) {
 		fprintf(stderr, "%s: no device given; use --device PATH, or --match or --attachable to wait for some\n",
 			command->program);

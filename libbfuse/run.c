@@ -135,6 +135,8 @@ static void handle_event(struct bfuse *bfuse, const struct bfuse_request *event)
 		break;
 	case BFUSE_EVENT_MATCHED:
 		bfuse__matched(bfuse, event->tag);
+		if (bfuse->ward)
+			bfuse__ward_tell(bfuse, MESSAGE_MATCHED, (uint32_t)event->tag);
 		break;
 	}
 }

@@ -928,7 +928,7 @@ struct bfuse_inject {
  * @flags: BFUSE_MATCH_*, at least one.
  * @name: pattern of the kernel name ("sd*", "nvme?n1"), with '*', '?', '[...]' and backslash; NUL-terminated. Empty: any name.
  *
- * A device that matches several rules is offered once. What else may distinguish a device (serial number, model) is in
+ * A device that arrives and matches several rules is offered once. What else may distinguish a device (serial number, model) is in
  * sysfs, which the filter can read while it is offered, and then decline.
  *
  * An arriving device is offered to one filter after the other, the lowest altitude first, before anybody can open it and
@@ -1001,12 +1001,13 @@ struct bfuse_offer {
  * @attachment, @policy: out: ACCEPT: as in struct bfuse_attach.
  *
  * The call is over when this returns, and whoever waited goes on; there is no BFUSE_EVENT_ATTACHED. After an answer to LEAVING or
- * TORN_OUT the attachment ends, with BFUSE_EVENT_DETACHED when its last request is done; what waits for a verdict of LEAVING at
- * bfuse_register.call_ms follows the policy.
+ * TORN_OUT the attachment ends, with BFUSE_EVENT_DETACHED when its last request is done. What was delivered before LEAVING still wants
+ * its verdict, until bfuse_register.call_ms after the call; then it follows the policy. What comes later goes on below unseen, and
+ * what was passed completes as ever.
  *
- * A regular removal (LEAVING) asks the highest altitude first, each filter is off the device before the next is asked, and
+ * A regular removal (LEAVING) asks the highest altitude first, each filter has nothing left to answer before the next is asked, and
  * attachments of partitions come before those of their disk. A device that is torn out (TORN_OUT) asks the lowest first.
- * Device mapper's removals are regular. SCSI and virtio report no surprises. What the driver has ended before the removal
+ * Device mapper's removals are regular. SCSI and virtio-blk hardly ever report a surprise. What the driver has ended before the removal
  * reaches the block layer no longer works in LEAVING: SCSI refuses all I/O when the device was deleted (not when its driver
  * was unbound); NVMe sets the size to 0, but injected requests still get there. Switching off a loop device (losetup -d)
  * or ejecting a medium removes no device. A partition that is deleted leaves alone, before its disk.
@@ -1167,7 +1168,8 @@ enum bfuse_log_event {
 	BFUSE_LOG_OFFERED	= 2,	/* the device to the filter; @attachment is 0. What follows is ATTACHED or one of these: */
 	BFUSE_LOG_DECLINED	= 3,	/* the offer; @status: 0, or why the filter could not be attached */
 	BFUSE_LOG_UNANSWERED	= 4,	/* OFFERED, LEAVING or TORN_OUT; @status: -ETIMEDOUT, after @count milliseconds,
-					 * -ESHUTDOWN the filter died, -EINTR who waited was killed, -ENODEV the device left */
+					 * -ESHUTDOWN the filter died, -EINTR who waited was killed, -ENODEV the device left
+					 */
 	BFUSE_LOG_LEAVING	= 5,	/* the device; said of each attachment when its turn comes */
 	BFUSE_LOG_TORN_OUT	= 6,	/* the same */
 	BFUSE_LOG_DIED		= 7,	/* the filter of this attachment */

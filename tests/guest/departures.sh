@@ -59,15 +59,14 @@ name=${disk##*/}
 check sfdisk -q "$disk" <<<$'label: dos\nstart=2048,size=32768\nstart=40960,size=32768\n'
 wait_until 10 told "attached ${name}p[12]\$" 6
 told "offered $name " 1 && fail "rules for partitions match a disk: $(story offered)"
-start_filter station --altitude 300 --device "$disk"
+start_station 300 --device "$disk"
 forget
 check partx -d --nr 1 "$disk"
 expect_story leaving "900 leaving ${name}p1" "500 leaving ${name}p1" "100 leaving ${name}p1"
 forget
 null_blk_remove nullb0
-cat "filter.$FILTERS.out" >>station.100
 expect_story leaving "900 leaving ${name}p2" "500 leaving ${name}p2" "100 leaving ${name}p2" "300 leaving $name"
-wait "$FILTER"
+wait "${STATION[300]}"
 stop_stations
 
 # SCSI's own disk of memory.
@@ -76,7 +75,6 @@ if modprobe scsi_debug dev_size_mb=16; then
 	wait_until 20 told "attached sd[a-z]+\$" 3
 	story offered | grep -qvE "^[0-9]+ offered sd[a-z]+ arriving disk 32768 [^ ]+ scsi_debug$" && fail "$(story offered)"
 	wait_until 20 told " read 0\+" 3
-	check udevadm settle 2>/dev/null || true
 	forget
 	wait_until 20 rmmod scsi_debug
 	story leaving | cut -d ' ' -f 1 | tr '\n' ' ' | grep -qx '900 500 100 ' || fail "$(story '')"

@@ -2,9 +2,12 @@
 /*
  * Calls and answers on the bare ABI: answers DEVICE
  *
- * What does not belong to a call of one's own is refused and harms nothing.
+ * What does not belong to a call of one's own is refused and harms nothing. answers --own NUMBER: makes that loop device, filters it and
+ * removes it, in the one thread that would have to answer.
  */
 #include "raw.h"
+
+#include <linux/loop.h>
 
 #define CHECK(call, want)                                                                                              \
 	do {                                                                                                           \
@@ -33,6 +36,7 @@ static int match(struct raw *r, const char *name, uint32_t flags)
 {
 	struct bfuse_match m = { .size = sizeof(m), .flags = flags };
 
+	/* All bytes may be taken, without the end. */
 	memcpy(m.name, name, strnlen(name, sizeof(m.name)));
 	return ioctl(r->fd, BFUSE_MATCH, &m) ? -errno : 0;
 }
@@ -181,10 +185,38 @@ static void late(void)
 	close(r.fd);
 }
 
+static void own(int number)
+{
+	struct raw r = filter(500, BFUSE_F_EVENTS, 30000);
+	int control = open("/dev/loop-control", O_RDWR);
+	struct bfuse_request rq;
+	char path[32];
+
+	if (control < 0)
+		err(1, "/dev/loop-control");
+	snprintf(path, sizeof(path), "/dev/loop%d", number);
+	raw_register(&r);
+	CHECK(match(&r, "loop*", BFUSE_MATCH_DISKS), 0);
+	next_event(&r, BFUSE_EVENT_MATCHED);
+	CHECK(ioctl(control, LOOP_CTL_ADD, number), number);
+	for (int i = 0; i < 100 && access(path, F_OK); i++)
+		usleep(100000);
+	CHECK(raw_attach(&r, path), 0);
+	CHECK(ioctl(control, LOOP_CTL_REMOVE, number), number);
+	rq = next_entry(&r);
+	if (rq.kind != BFUSE_EVENT || rq.op != BFUSE_EVENT_DETACHED || rq.status != -ENODEV)
+		errx(1, "event %u, status %d", rq.op, rq.status);
+	close(r.fd);
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 3 && !strcmp(argv[1], "--own")) {
+		own(atoi(argv[2]));
+		return 0;
+	}
 	if (argc != 2)
-		errx(2, "usage: answers DEVICE");
+		errx(2, "usage: answers DEVICE|--own NUMBER");
 	device = argv[1];
 	registration();
 	answers();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A filter that tells what happens to it, with the time, so that the lines of several can be put in order:
+ * A filter that tells what happens to it. Several that append to one file tell it in order: a line is one write(2). The time is in
+ * milliseconds, and a clock may be coarse.
  *
  *	station --match GLOB|--device DEVICE [--altitude N] [--accept GLOB] [--write SECTOR] [--park] [--die EVENT]
  *		[--sleep MS] [--requests N]
@@ -11,6 +12,7 @@
  *	TIME ALTITUDE injected SECTOR+LENGTH of NAME by FILTER
  *	TIME ALTITUDE leaving|torn-out NAME
  *	TIME ALTITUDE wrote STATUS				(what --write injected)
+ *	TIME ALTITUDE done NAME					(with either)
  *	TIME ALTITUDE detached NAME STATUS
  */
 #include <bfuse.h>
@@ -49,7 +51,7 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 	int n;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	n = snprintf(line, sizeof(line), "%lld.%09ld %u ", (long long)now.tv_sec, now.tv_nsec, altitude);
+	n = snprintf(line, sizeof(line), "%lld %u ", now.tv_sec * 1000LL + now.tv_nsec / 1000000, altitude);
 	va_start(arguments, format);
 	vsnprintf(line + n, sizeof(line) - (size_t)n, format, arguments);
 	va_end(arguments);
@@ -150,6 +152,7 @@ static void leaving(struct bfuse *bfuse, uint32_t attachment, void *user)
 	happen("leaving");
 	if (sector >= 0)
 		write_one(bfuse, attachment);
+	say("done %s", name_of(attachment));
 }
 
 static void torn_out(struct bfuse *bfuse, uint32_t attachment, void *user)
@@ -157,6 +160,7 @@ static void torn_out(struct bfuse *bfuse, uint32_t attachment, void *user)
 	(void)bfuse, (void)user;
 	say("torn-out %s", name_of(attachment));
 	happen("torn-out");
+	say("done %s", name_of(attachment));
 }
 
 static const struct bfuse_option options[] = {

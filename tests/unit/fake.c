@@ -99,6 +99,21 @@ void fake_event(unsigned int event, uint32_t attachment, int status)
 	fake_push(0, &entry);
 }
 
+void fake_call(unsigned int event, uint32_t attachment, uint64_t cookie)
+{
+	struct bfuse_request entry = { .kind = BFUSE_EVENT, .op = event, .attachment = attachment, .tag = cookie };
+
+	fake_push(0, &entry);
+}
+
+void fake_wait_answers(unsigned int count)
+{
+	pthread_mutex_lock(&lock);
+	while (fake.nr_answers < count)
+		wait_for_change();
+	pthread_mutex_unlock(&lock);
+}
+
 void fake_done(unsigned int queue, uint64_t tag, int status)
 {
 	struct bfuse_request entry = { .kind = BFUSE_DONE, .tag = tag, .status = status };
@@ -234,6 +249,35 @@ static int do_log(struct bfuse_log *log)
 	return 0;
 }
 
+static int do_match(const struct bfuse_match *match)
+{
+	if (fake.match_error)
+		return fake.match_error;
+	fake.match = *match;
+	fake_call(BFUSE_EVENT_MATCHED, 0, ++fake.matches);
+	return 0;
+}
+
+static int do_offer(struct bfuse_offer *offer)
+{
+	uint64_t cookie = offer->cookie;
+
+	*offer = fake.offer;
+	offer->cookie = cookie;
+	return fake.offer.device[0] ? 0 : ENOENT;
+}
+
+static int do_answer(struct bfuse_answer *given)
+{
+	pthread_mutex_lock(&lock);
+	fake.answers[fake.nr_answers++ % 16] = *given;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	if (given->answer == BFUSE_ANSWER_ACCEPT && !fake.attach_error)
+		given->attachment = ++fake.attachments;
+	return given->answer == BFUSE_ANSWER_ACCEPT ? fake.attach_error : 0;
+}
+
 static int answer(int fd, unsigned long request, void *argument)
 {
 	struct bfuse_info *info = argument;
@@ -267,6 +311,12 @@ static int answer(int fd, unsigned long request, void *argument)
 		return do_next(argument);
 	case BFUSE_LOG:
 		return do_log(argument);
+	case BFUSE_MATCH:
+		return do_match(argument);
+	case BFUSE_OFFER:
+		return do_offer(argument);
+	case BFUSE_ANSWER:
+		return do_answer(argument);
 	default:
 		return ENOTTY;
 	}

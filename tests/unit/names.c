@@ -81,6 +81,7 @@ START_TEST(test_log_events)
 	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_DRAINED), "drained");
 	ck_assert_str_eq(bfuse_feature_name(9), "drain");
 	ck_assert_str_eq(bfuse_log_event_name(99), "unknown");
+	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_OFFERED), "offered");
 	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_LOG)), "log");
 }
 END_TEST

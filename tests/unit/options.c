@@ -110,10 +110,38 @@ START_TEST(test_defaults)
 }
 END_TEST
 
+START_TEST(test_rules)
+{
+	struct bfuse__command command;
+
+	ck_assert_int_eq(parse(&command, "--match a* --match-serial S* --match b --partitions --call 7"), 0);
+	ck_assert_uint_eq(command.nr_rules, 2);
+	ck_assert_str_eq(command.rules[0].name, "a*");
+	ck_assert_str_eq(command.rules[1].name, "b");
+	ck_assert_str_eq(command.rules[0].serial, "S*");
+	ck_assert_str_eq(command.rules[1].serial, "S*");
+	ck_assert_int_eq(command.rules[1].kind, BFUSE_RULE_PARTITIONS);
+	ck_assert_uint_eq(command.reg.features, BFUSE_F_EVENTS);
+	ck_assert_uint_eq(command.reg.call_ms, 7);
+	free(command.rules);
+	ck_assert_int_eq(parse(&command, "--match-model M"), 0);
+	ck_assert_uint_eq(command.nr_rules, 1);
+	ck_assert_str_eq(command.rules[0].name, "*");
+	ck_assert_str_eq(command.rules[0].model, "M");
+	ck_assert_int_eq(command.rules[0].kind, BFUSE_RULE_DISKS);
+	free(command.rules);
+}
+END_TEST
+
 START_TEST(test_mistakes)
 {
 	static const char *const cases[][2] = {
 		{ "", "test: no device given; use --device PATH, or --match or --attachable to wait for some\n" },
+		{ "--match 01234567890123456789012345678901",
+		  "test: --match 01234567890123456789012345678901: up to 31 characters are wanted\n" },
+		{ "--match x --match-serial y --confine",
+		  "test: --match-serial and --match-model don't go with --confine, which can't look at sysfs\n" },
+		{ "--call 0", "test: --call 0: a number from 1 to 60000 is wanted\n" },
 		{ "/dev/a", "test: /dev/a: unexpected; name devices with --device\n" },
 		{ "--nonsense", "test: --nonsense: unknown option, or without its value; see --help\n" },
 		{ "--device", "test: --device: unknown option, or without its value; see --help\n" },
@@ -159,7 +187,8 @@ Suite *options_suite(void)
 	tcase_add_test(tests, test_all);
 	tcase_add_test(tests, test_drain);
 	tcase_add_test(tests, test_defaults);
-	tcase_add_loop_test(tests, test_mistakes, 0, 25);
+	tcase_add_test(tests, test_rules);
+	tcase_add_loop_test(tests, test_mistakes, 0, 28);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

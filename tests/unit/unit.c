@@ -17,6 +17,7 @@ int main(void)
 	srunner_add_suite(runner, queue_suite());
 	srunner_add_suite(runner, run_suite());
 	srunner_add_suite(runner, places_suite());
+	srunner_add_suite(runner, calls_suite());
 	srunner_add_suite(runner, protect_suite());
 	srunner_add_suite(runner, trace_suite());
 	if (getenv("UNIT_TAP"))

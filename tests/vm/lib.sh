@@ -153,7 +153,8 @@ start_filter() {
 	FILTER_PIDS+=("$FILTER")
 	# For each --device one line.
 	local devices
-	devices=$(printf '%s\n' "$@" | grep -c -e '^--device')
+	devices=$(printf '%s
+' "$@" | grep -c -e '^--device' || true)
 	wait_until 30 filter_is_ready "$err" "$devices"
 }
 

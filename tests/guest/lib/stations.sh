@@ -7,12 +7,11 @@ declare -A STATION     # process ids by altitude
 
 # start_station ALTITUDE ARG...: returns when what is there has been offered.
 start_station() {
-	local ready
 	mkfifo "ready.$1"
-	"$BLKFILTER/bin/station" --altitude "$1" --ready-fd 9 "${@:2}" >"station.$1" 2>"station.$1.err" 9>"ready.$1" &
+	"$BLKFILTER/bin/station" --altitude "$1" --ready-fd 9 "${@:2}" >>stories 2>"station.$1.err" 9>"ready.$1" &
 	STATION[$1]=$!
 	FILTER_PIDS+=("${STATION[$1]}")
-	read -r -t 30 ready <"ready.$1" || fail "station $1: $(<"station.$1.err")"
+	read -r -t 30 <"ready.$1" || fail "station $1: $(<"station.$1.err")"
 	rm "ready.$1"
 }
 
@@ -31,9 +30,9 @@ stop_stations() {
 	done
 }
 
-# story WORDS: the lines of all stations that have these words (an extended regexp), in order of time, without it.
+# story WORDS: the lines of all stations that have these words (an extended regexp), in order, without the time.
 story() {
-	sort -n station.100 station.500 station.900 | cut -d ' ' -f 2- | { grep -E -- "$1" || true; }
+	cut -d ' ' -f 2- stories | { grep -E -- "$1" || true; }
 }
 
 # told WORDS COUNT: so many such lines by now.
@@ -50,10 +49,7 @@ expect_story() {
 
 # forget: what has been told.
 forget() {
-	local altitude
-	for altitude in "${STATIONS[@]}"; do
-		: >"station.$altitude"
-	done
+	: >stories
 }
 
 # kept_by N: references to the module; a removal that is not over yet has one.
