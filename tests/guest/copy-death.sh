@@ -75,7 +75,8 @@ tear() {
 	echo 1 >"/sys/block/${1##*/}/device/delete"
 	wait "$load" || status=$?
 	stop_filter "$FILTER"
-	grep -q 'failed copies [1-9]' "filter.$FILTERS.out" || fail "torn out: $(<"filter.$FILTERS.out")"
+	grep -q 'failed copies [1-9]' "filter.$FILTERS.out" ||
+		fail "torn out: $(<"filter.$FILTERS.out") $(<load.out)"
 	return "$status"
 }
 
