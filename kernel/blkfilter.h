@@ -29,7 +29,7 @@
  *	bf_device.lock, bf_target.lock
  *			spinlock, interrupts off: list of bios to submit. A leaf.
  *	bf_copies.lock	spinlock, interrupts off: copies under way, and who waits for them. A leaf.
- *	bf_ways.lock	spinlock, interrupts off: what the log has not told of. A leaf.
+ *	bf_ways.lock	spinlock, interrupts off: who waits for memory; what the log has not told of. A leaf.
  * RCU: the hash of devices and their chains; the targets of a filter.
  */
 #ifndef BLKFILTER_H
@@ -113,7 +113,7 @@ struct bf_range {
 	struct rb_node		rb;
 	u64			start, last, subtree_last;
 	struct list_head	parked;
-	struct list_head	node;		/* in another's @parked */
+	struct list_head	node;		/* in another's @parked, or bf_ways.hungry */
 };
 
 /*
@@ -127,6 +127,7 @@ struct bf_way {
 	u32			copy_length, copied, piece;
 	u16			flags;		/* BFUSE_VERDICT_* */
 	bool			redirected;
+	bool			copying;
 	u8			step;		/* of the copy: copy.c */
 	blk_status_t		copy_status, mirror_status;
 	struct bf_leg		*leg;		/* the copy's */
@@ -144,9 +145,12 @@ struct bf_copies {
 struct bf_ways {
 	struct bio_set		legs;
 	mempool_t		pages;
-	struct mutex		patience;	/* whoever waits for pages */
+	struct workqueue_struct	*wq;
 	struct bf_copies	*copies;
+	struct work_struct	feed;
+	atomic_t		starving;	/* requests in @hungry, or being fed */
 	spinlock_t		lock;
+	struct list_head	hungry;		/* waiting for memory, under @lock */
 	struct {
 		u64		count;		/* failures that the log has not told of */
 		unsigned long	logged;		/* jiffies */
@@ -726,6 +730,7 @@ void bf_leg_endio(struct bio *bio);
 void bf_legs_begin(struct bf_request *rq);
 void bf_legs_end(struct bf_request *rq);
 void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch);
+bool bf_legs_send(struct bf_request *rq, struct bf_batch *batch, bool wait);
 
 /* way.c: verdicts that name other places */
 struct bf_ways *bf_ways_alloc(const struct bf_filter *f);
@@ -736,6 +741,8 @@ enum bfuse_reason bf_way_check_op(const struct bf_request *rq, const struct bfus
 enum bfuse_reason bf_way_bind(struct bf_request *rq, const struct bfuse_verdict *v);
 void bf_way_begin(struct bf_request *rq, struct bf_batch *batch);
 void bf_way_go(struct bf_request *rq, struct bf_batch *batch);
+void bf_way_starve(struct bf_request *rq);
+void bf_way_fed(struct bf_ways *ways);
 void bf_way_release(struct bf_request *rq);
 void bf_way_failed(struct bf_request *rq, enum bf_leg_role role, blk_status_t status);
 blk_status_t bf_way_status(const struct bf_request *rq, blk_status_t status);
@@ -743,6 +750,7 @@ void bf_way_describe(const struct bf_request *rq, struct bfuse_request *desc);
 
 /* copy.c: what is to be preserved before a request goes on */
 bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch);
+bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch);
 void bf_copy_endio(struct bf_leg *leg);
 
 /* target.c: other places for data */

@@ -11,10 +11,10 @@
  * looks again when the copy is done; so nothing gets between a copy and its request but what went down before. A parked
  * request needs no memory, and waits for I/O only.
  *
- * Completions may come in an interrupt, so each step is a worker's. The pages of a copy come from a single allocation
- * if possible. The filter's thread does not wait for them; a worker that does takes few, one worker at a time for each
- * attachment, so that what is missing is on its way: copies of one attachment need no other's memory but of lower
- * altitudes and other devices.
+ * Completions may come in an interrupt, so each step is the work of a worker of the attachment. The pages of a copy
+ * come from a single allocation if possible. Nobody waits for them, for who waits might be the one that is to make
+ * other copies go on: a copy that finds none is tried again when another one has ended, see bf_way_starve(). Copies of
+ * one attachment need no other's memory but of lower altitudes and other devices.
  */
 #include <linux/blk-cgroup.h>
 #include <linux/interval_tree_generic.h>
@@ -22,9 +22,9 @@
 #include "blkfilter.h"
 
 #define PIECE_BYTES	((u32)BIO_MAX_VECS << PAGE_SHIFT)
-#define MAX_ORDER_USED	4
+#define LARGE_ORDER	4
 
-enum step { STEP_PAGES, STEP_READ, STEP_WRITE };
+enum step { STEP_READ, STEP_WRITE };
 
 #define START(range)	((range)->start)
 #define LAST(range)	((range)->last)
@@ -91,7 +91,7 @@ static void free_pages_of(struct bio *bio)
 /* As large as it gets them at once, as long as that is cheap. */
 static struct page *get_large(u32 bytes, u32 *got)
 {
-	unsigned int order = min(get_order(bytes), MAX_ORDER_USED);
+	unsigned int order = min(get_order(bytes), LARGE_ORDER);
 	struct page *page = NULL;
 
 	if (order)
@@ -100,16 +100,14 @@ static struct page *get_large(u32 bytes, u32 *got)
 	return page;
 }
 
-static bool get_pages(struct bf_ways *ways, struct bio *bio, u32 bytes, bool wait)
+static bool get_pages(struct bf_ways *ways, struct bio *bio, u32 bytes)
 {
 	while (bytes) {
-		struct page *page = NULL;
 		u32 got;
+		struct page *page = get_large(bytes, &got);
 
-		if (!wait)
-			page = get_large(bytes, &got);
 		if (!page) {
-			page = mempool_alloc(&ways->pages, wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN);
+			page = mempool_alloc(&ways->pages, GFP_NOWAIT | __GFP_NOWARN);
 			got = min_t(u32, bytes, PAGE_SIZE);
 		}
 		if (!page)
@@ -120,35 +118,28 @@ static bool get_pages(struct bf_ways *ways, struct bio *bio, u32 bytes, bool wai
 	return true;
 }
 
-static bool get_pages_patiently(struct bf_ways *ways, struct bio *bio, u32 bytes)
-{
-	bool ok;
-
-	mutex_lock(&ways->patience);
-	ok = get_pages(ways, bio, bytes, true);
-	mutex_unlock(&ways->patience);
-	return ok;
-}
-
-/* The leg that will go to and fro with a piece; without waiting, or with as much as is kept in reserve. */
-static struct bf_leg *get_leg(struct bf_request *rq, bool wait)
+/* The leg that will go to and fro with a piece of up to @bytes. NULL: no memory. */
+static struct bf_leg *get_leg(struct bf_request *rq, u32 bytes)
 {
 	struct bf_ways *ways = rq->att->ways;
-	u32 bytes = min(rq->way->copy_length, wait ? (u32)ways->pages.min_nr << PAGE_SHIFT : PIECE_BYTES);
-	gfp_t gfp = wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN;
-	struct bio *bio = bio_alloc_bioset(rq->att->bdev, DIV_ROUND_UP(bytes, PAGE_SIZE), REQ_OP_READ, gfp, &ways->legs);
+	struct bio *bio;
 	struct bf_leg *leg;
 
+	bytes = min(rq->way->copy_length, bytes);
+	bio = bio_alloc_bioset(rq->att->bdev, DIV_ROUND_UP(bytes, PAGE_SIZE), REQ_OP_READ, GFP_NOWAIT | __GFP_NOWARN,
+			       &ways->legs);
 	if (!bio)
 		return NULL;
 	leg = container_of(bio, struct bf_leg, bio);
 	bf_leg_init(leg, rq, BF_LEG_COPY);
 	leg->release = free_pages_of;
-	if (wait ? get_pages_patiently(ways, bio, bytes) : get_pages(ways, bio, bytes, false)) {
+	if (get_pages(ways, bio, bytes)) {
 		rq->way->piece = bytes;
 		return leg;
 	}
-	bf_leg_put(leg);
+	/* Not bf_leg_put(), which would have this tried again at once. */
+	free_pages_of(bio);
+	bio_put(bio);
 	return NULL;
 }
 
@@ -245,23 +236,27 @@ static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *
 	}
 }
 
-/* The next step. False: there is no memory for it. Else @rq is not to be touched any more. */
-static bool go_on(struct bf_request *rq, struct bf_batch *batch, bool wait)
+/* The first piece, or if memory is short as much of it as is kept in reserve. False: not even that. Else as below. */
+bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
-	blk_status_t status;
 
-	if (way->step == STEP_PAGES) {
-		way->leg = get_leg(rq, wait);
-		if (!way->leg)
-			return false;
-		read_piece(rq, batch);
-		return true;
-	}
-	status = way->leg->bio.bi_status;
+	way->leg = get_leg(rq, PIECE_BYTES) ?: get_leg(rq, rq->att->ways->pages.min_nr << PAGE_SHIFT);
+	if (!way->leg)
+		return false;
+	read_piece(rq, batch);
+	return true;
+}
+
+/* A read or write has ended. @rq is not to be touched any more. */
+static void go_on(struct bf_request *rq, struct bf_batch *batch)
+{
+	struct bf_way *way = rq->way;
+	blk_status_t status = way->leg->bio.bi_status;
+
 	if (!status && way->step == STEP_READ) {
 		write_piece(rq, batch);
-		return true;
+		return;
 	}
 	if (!status)
 		way->copied += piece_length(way);
@@ -269,26 +264,23 @@ static bool go_on(struct bf_request *rq, struct bf_batch *batch, bool wait)
 		finish(rq, status, batch);
 	else
 		read_piece(rq, batch);
-	return true;
 }
 
 static void work(struct work_struct *work)
 {
 	struct bf_batch batch = {};
 
-	go_on(container_of(work, struct bf_request, work), &batch, true);
+	go_on(container_of(work, struct bf_request, work), &batch);
 	bf_batch_kick(&batch);
 }
 
 /* Any context. */
 void bf_copy_endio(struct bf_leg *leg)
 {
-	queue_work(bf_wq, &leg->rq->work);
+	queue_work(leg->rq->att->ways->wq, &leg->rq->work);
 }
 
-/*
- * True: @rq has something to wait for, and will go on by itself. The filter's thread, or a worker.
- */
+/* True: @rq has something to wait for, and will go on by itself. The filter's thread, or a worker. */
 bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
@@ -305,9 +297,9 @@ bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch)
 		return true;
 	if (!copies(way))
 		return false;
-	way->step = STEP_PAGES;
 	INIT_WORK(&rq->work, work);
-	if (!go_on(rq, batch, false))
-		queue_work(bf_wq, &rq->work);
+	way->copying = true;
+	if (!bf_copy_feed(rq, batch))
+		bf_way_starve(rq);
 	return true;
 }

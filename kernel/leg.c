@@ -108,6 +108,7 @@ struct bf_leg *bf_leg_clone(struct bf_request *rq, enum bf_leg_role role, struct
 /* Any context. */
 void bf_leg_put(struct bf_leg *leg)
 {
+	struct bf_ways *ways = leg->rq->att->ways;
 	struct bf_leg *shares = leg->shares;
 
 	if (!refcount_dec_and_test(&leg->users))
@@ -115,6 +116,8 @@ void bf_leg_put(struct bf_leg *leg)
 	if (leg->release)
 		leg->release(&leg->bio);
 	bio_put(&leg->bio);
+	if (ways)
+		bf_way_fed(ways);
 	if (shares)
 		bf_leg_put(shares);
 }
@@ -195,7 +198,7 @@ void bf_leg_endio(struct bio *bio)
 }
 
 /* The request itself, and then its mirror. False: out of memory. Else @rq is not to be touched any more. */
-static bool send_legs(struct bf_request *rq, struct bf_batch *batch, bool wait)
+bool bf_legs_send(struct bf_request *rq, struct bf_batch *batch, bool wait)
 {
 	u32 legs = rq->way->flags & BFUSE_VERDICT_MIRROR ? 2 : 1;
 	gfp_t gfp = wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN;
@@ -216,15 +219,6 @@ static bool send_legs(struct bf_request *rq, struct bf_batch *batch, bool wait)
 	return true;
 }
 
-static void go_on(struct work_struct *work)
-{
-	struct bf_request *rq = container_of(work, struct bf_request, work);
-	struct bf_batch batch = {};
-
-	send_legs(rq, &batch, true);
-	bf_batch_kick(&batch);
-}
-
 /* May what is written to it not be overtaken by what is written later? */
 static bool keeps_order(const struct bf_request *rq)
 {
@@ -234,15 +228,11 @@ static bool keeps_order(const struct bf_request *rq)
 	       (way->mirror && way->mirror->bdev && bdev_is_zoned(way->mirror->bdev));
 }
 
-/*
- * As it is, but elsewhere, or twice. The filter's thread does not wait for memory, but for zones: see
- * bf_shadow_forward(). A worker holds none while it waits: what it had is under way.
- */
+/* As it is, but elsewhere, or twice. The filter's thread does not wait for memory, but for zones: see bf_shadow_forward(). */
 void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch)
 {
+	rq->way->copying = false;
 	bf_legs_begin(rq);
-	if (send_legs(rq, batch, keeps_order(rq)))
-		return;
-	INIT_WORK(&rq->work, go_on);
-	queue_work(bf_wq, &rq->work);
+	if (!bf_legs_send(rq, batch, keeps_order(rq)))
+		bf_way_starve(rq);
 }

@@ -31,6 +31,64 @@ static struct bf_copies *copies_alloc(void)
 	return copies;
 }
 
+static struct bf_way *pop_hungry(struct bf_ways *ways)
+{
+	struct bf_way *way;
+
+	spin_lock_irq(&ways->lock);
+	way = list_first_entry_or_null(&ways->hungry, struct bf_way, range.node);
+	if (way)
+		list_del(&way->range.node);
+	spin_unlock_irq(&ways->lock);
+	return way;
+}
+
+/* Without waiting, so that what runs here for the others goes on. */
+static void feed(struct work_struct *work)
+{
+	struct bf_ways *ways = container_of(work, struct bf_ways, feed);
+	struct bf_batch batch = {};
+	struct bf_way *way;
+	bool fed = true;
+
+	while (fed && (way = pop_hungry(ways))) {
+		fed = way->copying ? bf_copy_feed(way->rq, &batch) : bf_legs_send(way->rq, &batch, false);
+		if (fed) {
+			atomic_dec(&ways->starving);
+			continue;
+		}
+		spin_lock_irq(&ways->lock);
+		list_add(&way->range.node, &ways->hungry);
+		spin_unlock_irq(&ways->lock);
+	}
+	bf_batch_kick(&batch);
+}
+
+/*
+ * There is no memory for the next step of @rq, not even what is kept in reserve: so legs of the attachment have it, and
+ * when one gives it back, bf_way_fed(), the step is tried again. Nobody waits: whoever did might be the one that is to
+ * make them go on.
+ */
+void bf_way_starve(struct bf_request *rq)
+{
+	struct bf_ways *ways = rq->att->ways;
+
+	spin_lock_irq(&ways->lock);
+	list_add_tail(&rq->way->range.node, &ways->hungry);
+	atomic_inc(&ways->starving);
+	spin_unlock_irq(&ways->lock);
+	queue_work(ways->wq, &ways->feed);
+}
+
+/* Memory has come back to the pools. Any context. */
+void bf_way_fed(struct bf_ways *ways)
+{
+	/* Either the step that is tried finds it, or this finds that somebody has to try again. */
+	smp_mb();
+	if (unlikely(atomic_read(&ways->starving)))
+		queue_work(ways->wq, &ways->feed);
+}
+
 /* What promises nothing of the kind needs none. May sleep. */
 struct bf_ways *bf_ways_alloc(const struct bf_filter *f)
 {
@@ -39,12 +97,14 @@ struct bf_ways *bf_ways_alloc(const struct bf_filter *f)
 	if (!ways)
 		return NULL;
 	ways->copies = copies_alloc();
-	if (!ways->copies || bioset_init(&ways->legs, MIN_LEGS, offsetof(struct bf_leg, bio), BIOSET_NEED_BVECS) ||
+	ways->wq = alloc_ordered_workqueue("blkfilter/ways", WQ_MEM_RECLAIM | WQ_HIGHPRI);
+	if (!ways->copies || !ways->wq || bioset_init(&ways->legs, MIN_LEGS, offsetof(struct bf_leg, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&ways->pages, MIN_PAGES, 0)) {
 		bf_ways_free(ways);
 		return NULL;
 	}
-	mutex_init(&ways->patience);
+	INIT_WORK(&ways->feed, feed);
+	INIT_LIST_HEAD(&ways->hungry);
 	spin_lock_init(&ways->lock);
 	ways->failures[0].logged = ways->failures[1].logged = jiffies - 2 * HZ;
 	return ways;
@@ -65,6 +125,8 @@ void bf_ways_free(struct bf_ways *ways)
 {
 	if (!ways)
 		return;
+	if (ways->wq)
+		destroy_workqueue(ways->wq);
 	if (ways->copies)
 		kref_put(&ways->copies->ref, copies_free);
 	mempool_exit(&ways->pages);

@@ -19,6 +19,17 @@ start_load() {
 	fio --thread --name=b --filename="$DISK0" --rw=randwrite --bsrange=512-64k --blockalign=512 --direct=1 --ioengine=libaio --iodepth=16 \
 		--size=24m --time_based --runtime=60 --output=b.out &
 	LOAD+=($!)
+	local before
+	before=$(writes)
+	wait_until 20 has_written $((before + 200))
+}
+
+writes() {
+	awk '{ print $5 }' "/sys/block/${DISK0##*/}/stat"
+}
+
+has_written() {
+	(($(writes) >= $1))
 }
 
 # attempt STORE: an image under load, and what is in it.
