@@ -121,7 +121,8 @@ static int await_grace(struct bf_drain *d)
 	return bf_drain_await(d, &d->grace);
 }
 
-static int await_submitters(struct bf_drain *d)
+/* May sleep. 0, or as bf_drain_pause(); then whoever was on the way down has arrived. */
+int bf_drain_submitters(struct bf_drain *d)
 {
 	return await_grace(d) ?: bf_await_submitters(d);
 }
@@ -203,7 +204,7 @@ static int await_all(struct bf_drain *d)
 	era = bf_unseen_flip();
 	while (!err && bf_unseen_left(!era))
 		err = bf_drain_pause(d);
-	return err ?: await_submitters(d) ?: await_older(d, era) ?: bf_await_throttle(d) ?: bf_quiesce(d);
+	return err ?: bf_drain_submitters(d) ?: await_older(d, era) ?: bf_await_throttle(d) ?: bf_quiesce(d);
 }
 
 static int lock(struct bf_drain *d)

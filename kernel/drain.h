@@ -55,6 +55,7 @@ struct bf_drain {
 void bf_drain_get(struct bf_drain *d);
 void bf_drain_put(struct bf_drain *d);
 int bf_drain_pause(struct bf_drain *d);
+int bf_drain_submitters(struct bf_drain *d);
 int bf_drain_await(struct bf_drain *d, struct completion *done);
 int bf_drain_thread(struct bf_drain *d, int (*run)(void *drain), const char *what);
 

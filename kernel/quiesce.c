@@ -141,10 +141,12 @@ static int probe_driver(struct bf_drain *d)
 
 static int quiesce_bios(struct bf_drain *d)
 {
-	int err = probe_driver(d) ?: bf_await_submitters(d);
+	/* The worker that md has for flushes was waited for by the probe; it may be about to go on with what was behind one. */
+	int err = probe_driver(d) ?: bf_drain_submitters(d);
 
 	if (err)
 		return err;
+	d->stage = "requests in the driver";
 	err = freeze_queue(d);
 	while (!err && is_busy(d->disk))
 		err = bf_drain_pause(d);

@@ -57,8 +57,9 @@ end_drained
 ((UNSEEN == 0)) || fail "$UNSEEN blocks changed unseen"
 
 # Too long, so it is undone, and nothing has come to harm.
+throttle upper/one wiops=6
 start_writes 3
-start_drained --drain 300 "$DISK0"
+start_drained --drain 3000 "$DISK0"
 [[ $FAILED == 110 ]] || fail "attached with guarantee '$GUARANTEE', error '$FAILED'"
 [[ -z $("$BLKFILTER/bin/bfuse" list "$DISK0") ]] || fail "an attachment is left"
 end_writes

@@ -34,7 +34,8 @@ test_disk() {
 	# Under load on the other partition: that it is open, the kernel refuses; then it does not.
 	exec {hold}<"$two"
 	expect_status 1 blockdev --rereadpt "$disk" 2>/dev/null
-	kill -0 "$of_one" || fail "the filter of $one has gone though nothing happened"
+	kill -0 "$of_one" ||
+		fail "the filter of $one has gone though nothing happened: $("$BLKFILTER/bin/bfuse" events --past)"
 	exec {hold}<&-
 	while [[ ! -e stop ]]; do
 		"$BLKFILTER/bin/burst" "$disk" 50 1 >/dev/null || exit 1

@@ -51,16 +51,16 @@ has_request() {
 }
 
 rescan() {
-	monitor "block_resize disk1 $1"
+	resize_disk 1 "$1"
 	echo 1 >"/sys/block/${DISK1##*/}/device/rescan"
 }
 
 load_module
 load_module dm_mod
 load_module loop
-test_growth "$DISK0" 131072 262144 monitor "block_resize disk0 128M"
-test_shrink "$DISK0" 65536 monitor "block_resize disk0 32M"
-test_growth "$DISK1" 131072 262144 rescan 128M
+test_growth "$DISK0" 131072 262144 resize_disk 0 134217728
+test_shrink "$DISK0" 65536 resize_disk 0 33554432
+test_growth "$DISK1" 131072 262144 rescan 134217728
 
 # reload SECTORS
 reload() {

@@ -108,16 +108,26 @@ null_blk_remove() {
 # as "device_del disk1", and prints the answer.  QEMU's end of the port speaks
 # QMP: it wants a greeting once, and events come between the answers.
 monitor() {
+	qmp human-monitor-command '"command-line": "'"$1"'"'
+}
+
+# resize_disk N BYTES: of DISKN, outside.
+resize_disk() {
+	qmp block_resize '"node-name": "disk'"$1"'", "size": '"$2"
+}
+
+# qmp COMMAND ARGUMENTS: as the members of a JSON object.
+qmp() {
 	local port line
 	[[ -n ${VM_MONITOR-} ]] || skip "no QEMU around this machine"
 	exec {port}<>"$VM_MONITOR"
 	printf '%s\n' '{"execute": "qmp_capabilities"}' \
-		'{"execute": "human-monitor-command", "id": "answer",
-		  "arguments": {"command-line": "'"$1"'"}}' >&"$port"
+		'{"execute": "'"$1"'", "id": "answer", "arguments": {'"$2"'}}' >&"$port"
 	while read -r -t 10 line <&"$port" && [[ $line != *'"id": "answer"'* ]]; do :; done
 	exec {port}>&-
-	[[ $line == '{"return": "'* && $line != *'"Error: '* ]] ||
-		fail "monitor: $1: ${line:-no answer}"
+	[[ $line == '{"return": '* && $line != *'"Error: '* ]] ||
+		fail "monitor: $1 $2: ${line:-no answer}"
+	[[ $line == '{"return": "'* ]] || return 0
 	line=${line#'{"return": "'}
 	printf '%b' "${line%'", "id": "answer"}'*}"
 }

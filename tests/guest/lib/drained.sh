@@ -6,6 +6,7 @@
 # start_drained ARG...: in the background; returns when it is attached, with
 # GUARANTEE as the kernel says, or that it failed, with the errno in FAILED.
 start_drained() {
+	local what number
 	DRAINS=$((${DRAINS:-0} + 1))
 	"$BLKFILTER/bin/drained" "$@" >"drained.$DRAINS" 2>&1 &
 	DRAINED=$!
