@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * BFUSE_ENTER as a command of io_uring. The verdicts are applied when it is issued, by whoever issues it: he waits where a thread in
- * BFUSE_ENTER would. Then it completes at once, or stays until its queue has enough requests.
+ * BFUSE_ENTER as a command of io_uring. The verdicts are applied when it is issued, by whoever issues it: he waits
+ * where a thread in BFUSE_ENTER would. Then it completes at once, or stays until its queue has enough requests.
  *
- * A command that stays is an entry in its queue's list of waiting threads. So who has requests for them wakes it in the same way,
- * at no further cost, and so do BFUSE_ENTER_WAKE and the death of the filter. The wake function may run in any context: it takes the
- * command out, and io_uring completes it in the task that submitted it, or in a worker if that task is exiting.
+ * A command that stays is an entry in its queue's list of waiting threads. So who has requests for them wakes it in the
+ * same way, at no further cost, and so do BFUSE_ENTER_WAKE and the death of the filter. The wake function may run in
+ * any context: it takes the command out, and io_uring completes it in the task that submitted it, or in a worker if
+ * that task is exiting.
  *
- * Who ends a command owns it by having taken it out of queue->uring, under queue->wait.lock: the wake function, the cancelling,
- * or the end of patience on kernels that can't cancel. Until bf_uring_done() it holds the file, by itself or through the ring's
- * table of files, and so the filter and its queues. A ring that ends has its commands cancelled, or waits a second for them, and then
- * lets go of the files. So a pending command never keeps a filter longer than the process that serves it lives: its exit comes
- * to ->flush, which ends the filter and with it the commands; or, if it had closed its descriptors, the end of its ring to ->release.
+ * Who ends a command owns it by having taken it out of queue->uring, under queue->wait.lock: the wake function, the
+ * cancelling, or the end of patience on kernels that can't cancel. Until bf_uring_done() it holds the file, by itself
+ * or through the ring's table of files, and so the filter and its queues. A ring that ends has its commands cancelled,
+ * or waits a second for them, and then lets go of the files. So a pending command never keeps a filter longer than the
+ * process that serves it lives: its exit comes to ->flush, which ends the filter and with it the commands; or, if it
+ * had closed its descriptors, the end of its ring to ->release.
  */
 #include <linux/uaccess.h>
 
@@ -127,8 +129,8 @@ static bool put(struct bf_queue *q, struct io_uring_cmd *cmd, u32 min)
 }
 
 /*
- * From put() on @cmd may complete. It can be cancelled before, as it could not be made so afterwards; and what can be cancelled
- * completes by bf_uring_done() alone.
+ * From put() on @cmd may complete. It can be cancelled before, as it could not be made so afterwards; and what can be
+ * cancelled completes by bf_uring_done() alone.
  */
 static int stay(struct bf_queue *q, struct io_uring_cmd *cmd, u32 min, unsigned int issue_flags)
 {

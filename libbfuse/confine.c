@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1 OR MIT
 /*
- * Giving up every privilege but that of serving. What the process could still do afterwards with a file of the module that
- * somebody privileged opened is in the hands of the module; what it could do with the rest of the system, in seccomp's.
+ * Giving up every privilege but that of serving. What the process could still do afterwards with a file of the module
+ * that somebody privileged opened is in the hands of the module; what it could do with the rest of the system, in
+ * seccomp's.
  */
 #include "internal.h"
 
@@ -58,8 +59,8 @@ static int become(uid_t uid, gid_t gid)
 }
 
 /*
- * Capabilities belong to a thread. Those of others go when the C library makes all threads another user, if they were root's.
- * What they keep of bounds is of no use with no_new_privs, which seccomp gives to all.
+ * Capabilities belong to a thread. Those of others go when the C library makes all threads another user, if they were
+ * root's. What they keep of bounds is of no use with no_new_privs, which seccomp gives to all.
  */
 static int check_thread(const char *name)
 {

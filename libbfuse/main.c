@@ -163,8 +163,8 @@ static int run_alone(struct bfuse *bfuse, struct bfuse__command *command, const 
 }
 
 /*
- * The filter itself, confined. It makes itself known to the module while it may, and everything of its own too: configure()
- * is still privileged. What fails from then on the guardian reports.
+ * The filter itself, confined. It makes itself known to the module while it may, and everything of its own too:
+ * configure() is still privileged. What fails from then on the guardian reports.
  */
 static int run_ward(struct bfuse *bfuse, struct bfuse__command *command, const struct bfuse_filter *filter, void *user)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1 OR MIT
 /*
- * The system calls of a process that only serves, as a program for seccomp(2). Whatever is not in here ends the process.
+ * The system calls of a process that only serves, as a program for seccomp(2). Whatever is not in here ends the
+ * process.
  *
- * A call is told by its number, and where the number alone would allow too much by one argument. Pointers can't be looked
- * behind, so clone3() is said not to exist, and the C library uses clone(). io_uring_enter() is left out on purpose: what a
- * ring does seccomp doesn't see, and a ring can open files.
+ * A call is told by its number, and where the number alone would allow too much by one argument. Pointers can't be
+ * looked behind, so clone3() is said not to exist, and the C library uses clone(). io_uring_enter() is left out on
+ * purpose: what a ring does seccomp doesn't see, and a ring can open files.
  */
 #include "internal.h"
 
@@ -114,8 +115,8 @@ static size_t low_half(unsigned int argument)
 }
 
 /*
- * The call number @nr is allowed if its argument, seen through @mask, is one of @values. With the number in the accumulator,
- * where it still is behind it for all other calls.
+ * The call number @nr is allowed if its argument, seen through @mask, is one of @values. With the number in the
+ * accumulator, where it still is behind it for all other calls.
  */
 static void put_checked(struct program *program, long nr, unsigned int argument, unsigned int mask,
 			const unsigned int *values, unsigned int count)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1 OR MIT
 /*
- * Waiting for requests by io_uring. The ring is the program's, by liburing or by hand; the library only fills in what is submitted.
+ * Waiting for requests by io_uring. The ring is the program's, by liburing or by hand; the library only fills in what
+ * is submitted.
  */
 #include "internal.h"
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 /*
- * Listens to the guardian. read(2) and write(2) instead of recv(2) and send(2): they need no place in the list of system calls,
- * and SIGPIPE is blocked.
+ * Listens to the guardian. read(2) and write(2) instead of recv(2) and send(2): they need no place in the list of
+ * system calls, and SIGPIPE is blocked.
  */
 static void *listen_to_guardian(void *argument)
 {
@@ -52,8 +52,8 @@ int bfuse__ward_fail(struct bfuse *bfuse, int err)
 }
 
 /*
- * Confined and serving before the guardian attaches. The module takes for the server who calls first: that must be us, for our
- * own I/O is not for ourselves, and our death is the filter's.
+ * Confined and serving before the guardian attaches. The module takes for the server who calls first: that must be us,
+ * for our own I/O is not for ourselves, and our death is the filter's.
  */
 int bfuse__ward_begin(struct bfuse *bfuse, const struct bfuse_confinement *how)
 {

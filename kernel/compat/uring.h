@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Commands of io_uring. What changed most is how one is completed in its task: bf_uring_finish_in_task() has bf_uring_finish(),
- * which uring.c defines with BF_URING_FINISH, called there.
+ * Commands of io_uring. What changed most is how one is completed in its task: bf_uring_finish_in_task() has
+ * bf_uring_finish(), which uring.c defines with BF_URING_FINISH, called there.
  */
 #ifndef BLKFILTER_COMPAT_URING_H
 #define BLKFILTER_COMPAT_URING_H
@@ -41,8 +41,8 @@ static inline void bf_uring_done(struct io_uring_cmd *cmd, int res, unsigned int
 }
 
 /*
- * Kernels that can't cancel a command wait for its end: when the ring is closed, at execve(2), and when a task that polls for
- * submissions exits. So there it may not wait for ever. Jiffies, or 0.
+ * Kernels that can't cancel a command wait for its end: when the ring is closed, at execve(2), and when a task that
+ * polls for submissions exits. So there it may not wait for ever. Jiffies, or 0.
  */
 #ifdef HAVE_URING_CANCEL
 #define BF_URING_PATIENCE	0
