@@ -25,13 +25,13 @@ error_orphans() {
 	for ((seed = 1; seed <= kills; seed++)); do
 		launch pass --device "$DISK1" --altitude 500 --policy error
 		ready
-		"$BLKFILTER/bin/burst" "$DISK1" 1000 "$seed" >burst.out &
+		"$BLKFILTER/bin/burst" "$DISK1" 500 "$seed" >burst.out &
 		burst=$!
 		moment $((ATTACH_MS * 2))
 		slay "$PID"
 		wait "$burst" || fail "burst: status $?"
 		check "$BLKFILTER/bin/bfuse" detach "$DISK1" --altitude 500 --wait
-		"$BLKFILTER/bin/burst" --verify "$DISK1" 1000 "$seed" >verify.out
+		"$BLKFILTER/bin/burst" --verify "$DISK1" 500 "$seed" >verify.out
 		cmp burst.out verify.out || fail "writes: $(<burst.out), but on the disk: $(<verify.out)"
 		cat burst.out >>bursts
 	done
@@ -53,18 +53,18 @@ injectors() {
 
 # killers KILLS: all at once.
 killers() {
-	local some=$((($1 + 7) / 8)) hold=(--policy hold --hold 3600000) pids=() pid
+	local some=$(($1 / 8)) hold=(--policy hold --hold 3600000) pids=() pid
 	mortals cipher $((2 * some)) "attaching serving stopped replaced" \
 		involute --device "$DISK0" --altitude 900 --name cipher --depth 16 "${hold[@]}" &
 	pids+=($!)
-	mortals held $((2 * some)) "attaching serving stopped replaced" \
+	mortals held $((3 * some)) "attaching serving stopped replaced" \
 		count --device "$DISK0" --altitude 500 --name held --depth 4 "${hold[@]}" &
 	pids+=($!)
 	mortals observer "$some" "attaching serving stopped" pass --device "$DISK0" --altitude 700 &
 	pids+=($!)
 	injectors "$some" &
 	pids+=($!)
-	error_orphans $(($1 - 6 * some)) &
+	error_orphans $(($1 - 7 * some)) &
 	pids+=($!)
 	for pid in "${pids[@]}"; do
 		wait "$pid" || fail "killer $pid: status $?"
