@@ -328,6 +328,7 @@ struct bf_device {
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
 	u64			match;		/* what is not in here nobody wants */
 	u64			tracked;	/* what is in here changesets want to know */
+	struct bf_attachment	*sole;		/* the only one in the chain, if it is to the whole disk, without zones */
 	bool			has_parts;	/* attachments to partitions are in the chain */
 	bool			may_submit_inline;
 	u32			zone_sectors;	/* 0: it has no zones */
@@ -488,6 +489,14 @@ void bf_attachment_put(struct bf_attachment *att);
 
 struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id);
 
+/* A bio for a partition counts from the partition's start until the block layer has remapped it (BIO_REMAPPED). */
+static __always_inline u64 bf_bio_disk_sector(struct bio *bio)
+{
+	u64 sector = bio->bi_iter.bi_sector;
+
+	return bio_flagged(bio, BIO_REMAPPED) ? sector : sector + bio->bi_bdev->bd_start_sect;
+}
+
 /* interest.c: what an attachment wants to see beyond operations */
 #define BF_BY_FLAGS	(1u << 0)
 #define BF_BY_PROCESS	(1u << 1)
@@ -498,6 +507,7 @@ bool bf_interest_is_valid(const struct bfuse_interest *in);
 void bf_interest_init(struct bf_attachment *att);
 void bf_interest_end(struct bf_attachment *att);
 void bf_interest_narrow(struct bf_attachment *att, u32 by, bool on);
+bool bf_ranges_have(const struct bf_ranges *ranges, u64 first, u64 last);
 bool bf_interest_excludes(const struct bf_attachment *att, struct bio *bio, pid_t tgid);
 long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg);
 u32 bf_ranges_count(const struct bf_attachment *att);
@@ -515,8 +525,48 @@ static __always_inline u64 bf_bits(u64 word, u64 first, u64 last)
 }
 
 /* chunks.c: which chunks it wants to see */
-struct bf_chunks;
-bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last);
+struct bf_chunks {
+	u32		shift;	/* of sectors */
+	u64		nr;
+	__le64		*words;	/* shared: hostile */
+	u64		bytes;	/* whole pages */
+	u64		offset;	/* for mmap(2) */
+	struct rcu_head	rcu;
+};
+
+bool bf_chunks_want_some(const struct bf_chunks *chunks, u64 first, u64 last);
+
+/* Sectors. Under RCU. */
+static __always_inline bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
+{
+	first >>= chunks->shift;
+	last >>= chunks->shift;
+	if (unlikely(last >= chunks->nr))
+		return true;
+	if (likely(first == last))
+		return le64_to_cpu(READ_ONCE(chunks->words[first / 64])) >> (first % 64) & 1;
+	return bf_chunks_want_some(chunks, first, last);
+}
+
+/* Does @first to @last lie where @att does not look? Under RCU (in the hook: with preemption disabled). */
+static __always_inline bool bf_is_elsewhere(const struct bf_attachment *att, u32 narrow, u64 first, u64 last)
+{
+	const struct bf_chunks *chunks;
+	const struct bf_ranges *ranges;
+
+	if (narrow & BF_BY_CHUNKS) {
+		chunks = rcu_dereference_check(att->chunks, rcu_read_lock_any_held());
+		if (likely(chunks) && !bf_chunks_want(chunks, first, last))
+			return true;
+	}
+	if (narrow & BF_BY_RANGES) {
+		ranges = rcu_dereference_check(att->ranges, rcu_read_lock_any_held());
+		if (likely(ranges) && !bf_ranges_have(ranges, first, last))
+			return true;
+	}
+	return false;
+}
+
 void bf_chunks_clear(struct bf_attachment *att, u64 sector, u32 length);
 void bf_chunks_end(struct bf_attachment *att);
 long bf_chunks(struct bf_filter *f, struct bfuse_chunks *arg);
@@ -632,8 +682,30 @@ void bf_server_resume(struct bf_filter *f);
 /* request.c: the way of a bio: mark, present, forward, complete */
 int bf_request_init(void);
 void bf_request_exit(void);
-bool bf_bio_is_marked(const struct bio *bio);
 bool bf_bio_is_tracked(const struct bio *bio);
+void bf_loose_endio(struct bio *bio);
+void bf_request_endio(struct bio *bio);
+void bf_leg_endio(struct bio *bio);
+void bf_inject_endio(struct bio *bio);
+
+static __always_inline bool bf_end_is_ours(bio_end_io_t *end_io)
+{
+	return end_io == bf_request_endio || end_io == bf_loose_endio || end_io == bf_leg_endio || end_io == bf_inject_endio;
+}
+
+/* In the hook, for each bio to a filtered disk. Of a change in flight it matters what is below. */
+static __always_inline bool bf_bio_is_marked(const struct bio *bio)
+{
+	const struct bf_mark *mark = bio->bi_private;
+	bio_end_io_t *end_io = bio->bi_end_io;
+
+	if (end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk) {
+		end_io = mark->end_io;
+		mark = mark->private;
+	}
+	return bf_end_is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk;
+}
+
 void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io);
 void bf_unmark_bio(struct bio *bio, struct bf_mark *mark);
 bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
@@ -647,9 +719,9 @@ void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struc
 		   struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_submit(struct bio *bio);
-void bf_request_endio(struct bio *bio);
 void bf_fail(struct bio *bio, blk_status_t status);
 void bf_end_bio(struct bio *bio);
+void bf_end_again(struct bio *bio);
 
 /* verdict.c: where a verdict is applied */
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
@@ -673,7 +745,6 @@ void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch);
 /* inject.c: requests of a filter's own */
 long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg);
 void bf_inject_post(struct bf_queue *q);
-void bf_inject_endio(struct bio *bio);
 
 /* payload.c: data of a request */
 void bf_unstage(struct bf_request *rq);
@@ -717,7 +788,6 @@ void bf_leg_aim(struct bf_leg *leg, u32 offset);
 void bf_leg_mark(struct bf_leg *leg);
 void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch);
 void bf_leg_put(struct bf_leg *leg);
-void bf_leg_endio(struct bio *bio);
 void bf_legs_begin(struct bf_request *rq);
 void bf_legs_end(struct bf_request *rq);
 void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch);

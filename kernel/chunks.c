@@ -19,26 +19,14 @@
 
 #include "blkfilter.h"
 
-struct bf_chunks {
-	struct rcu_head	rcu;
-	u32		shift;	/* of sectors */
-	u64		nr;
-	u64		bytes;	/* whole pages */
-	u64		offset;	/* for mmap(2) */
-	__le64		*words;	/* shared: hostile */
-};
-
 #define FIRST_OFFSET	(1ull << 40)
 #define MAX_BITMAPS	(1u << 22)
 
-bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
+/* Chunks. See bf_chunks_want(). */
+bool bf_chunks_want_some(const struct bf_chunks *chunks, u64 first, u64 last)
 {
 	u64 word;
 
-	first >>= chunks->shift;
-	last >>= chunks->shift;
-	if (unlikely(last >= chunks->nr))
-		return true;
 	for (word = first / 64; word <= last / 64; word++)
 		if (READ_ONCE(chunks->words[word]) & cpu_to_le64(bf_bits(word, first, last)))
 			return true;

@@ -27,6 +27,29 @@ static noinline notrace bool is_for_us(struct bf_device *dev, struct bio *bio)
 	return !bf_bio_is_marked(bio) && bf_chain_wants(dev, bio, current->tgid) && !bf_bio_is_refused(bio);
 }
 
+/*
+ * The commonest answer, without a call: there is one attachment, and the bio goes where that does not look. (What is marked is
+ * counted already.)
+ */
+static __always_inline bool is_elsewhere(struct bf_device *dev, struct bio *bio)
+{
+	const struct bf_attachment *sole = READ_ONCE(dev->sole);
+	u64 first;
+	u32 narrow;
+
+	if (!sole || !bio->bi_iter.bi_size)
+		return false;
+	narrow = READ_ONCE(sole->narrow);
+	if (!(narrow & (BF_BY_CHUNKS | BF_BY_RANGES)))
+		return false;
+	first = bf_bio_disk_sector(bio);
+	if (!bf_is_elsewhere(sole, narrow, first, first + bio_sectors(bio) - 1))
+		return false;
+	if (!bf_bio_is_marked(bio))
+		this_cpu_inc(*dev->bypassed);
+	return true;
+}
+
 /* For each bio in the system: no lock but disabled preemption, no call but for filtered disks. */
 static __always_inline bool wanted(struct bio *bio)
 {
@@ -44,7 +67,7 @@ static __always_inline bool wanted(struct bio *bio)
 			bf_change_track(dev, bio);
 		if (!(READ_ONCE(dev->match) & op))
 			this_cpu_inc(*dev->bypassed);
-		else
+		else if (!is_elsewhere(dev, bio))
 			found = is_for_us(dev, bio);
 	}
 	preempt_enable_notrace();

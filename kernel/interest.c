@@ -77,7 +77,7 @@ static bool is_of_cgroup(const struct bf_attachment *att, struct bio *bio)
 }
 
 /* Does @first to @last touch a range? Only the last range that begins before the end can be the one. */
-static bool touches(const struct bf_ranges *ranges, u64 first, u64 last)
+bool bf_ranges_have(const struct bf_ranges *ranges, u64 first, u64 last)
 {
 	const u64 *base = ranges->starts;
 	u32 n = ranges->nr, half;
@@ -92,8 +92,6 @@ static bool touches(const struct bf_ranges *ranges, u64 first, u64 last)
 
 static bool is_elsewhere(const struct bf_attachment *att, struct bio *bio, u32 narrow)
 {
-	const struct bf_ranges *ranges;
-	const struct bf_chunks *chunks;
 	u64 first, last;
 
 	if (!bio->bi_iter.bi_size)
@@ -102,12 +100,7 @@ static bool is_elsewhere(const struct bf_attachment *att, struct bio *bio, u32 n
 	last = first + bio_sectors(bio) - 1;
 	if (unlikely(bio_op(bio) == REQ_OP_ZONE_APPEND))
 		last = first + att->dev->zone_sectors - 1;
-
-	chunks = rcu_dereference_check(att->chunks, rcu_read_lock_any_held());
-	if ((narrow & BF_BY_CHUNKS) && chunks && !bf_chunks_want(chunks, first, last))
-		return true;
-	ranges = rcu_dereference_check(att->ranges, rcu_read_lock_any_held());
-	return (narrow & BF_BY_RANGES) && ranges && !touches(ranges, first, last);
+	return bf_is_elsewhere(att, narrow, first, last);
 }
 
 /*

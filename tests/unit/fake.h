@@ -20,6 +20,7 @@
  * @shut: ENTER fails with ESHUTDOWN.
  * @verdicts: all that were applied, in order.
  * @stored: bytes that BFUSE_DATA_STORE brought; every byte a fetch gets is @fill.
+ * @mark, @marks: the generation that ended last, and its bitmap.
  * @taken_late: 1 if request_head was moved past a DONE entry too early, see fake_expect_held().
  */
 struct fake {
@@ -45,6 +46,8 @@ struct fake {
 	uint32_t stored_bytes;
 	unsigned char fill;
 	unsigned int enters;
+	struct bfuse_mark mark;
+	uint64_t marks[9000];
 };
 
 extern struct fake fake;
@@ -65,6 +68,7 @@ extern char log_lines[8192];
 struct bfuse *new_handle(void);
 
 Suite *confine_suite(void);
+Suite *interest_suite(void);
 Suite *names_suite(void);
 Suite *options_suite(void);
 Suite *error_suite(void);
