@@ -427,22 +427,26 @@ bool bf_disk_is_hardware(const struct gendisk *disk);
 #define BF_HASH_BITS	10
 extern struct hlist_head bf_devices[1 << BF_HASH_BITS];
 
-/* Under RCU (in the hook: with preemption disabled) or bf_lock. In the hook it is run for each bio in the system. */
-static __always_inline struct bf_device *bf_device_find(const struct gendisk *disk)
+/* Empty for most disks that are not filtered; to see that needs no protection. In the hook, for each bio in the system. */
+static __always_inline struct hlist_head *bf_device_bucket(const struct gendisk *disk)
+{
+	return &bf_devices[hash_ptr(disk, BF_HASH_BITS)];
+}
+
+/* Under RCU (in the hook: with preemption disabled) or bf_lock. */
+static __always_inline struct bf_device *bf_device_in(const struct hlist_head *bucket, const struct gendisk *disk)
 {
 	struct bf_device *dev;
 
-	hlist_for_each_entry_rcu(dev, &bf_devices[hash_ptr(disk, BF_HASH_BITS)], node,
-				 lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
+	hlist_for_each_entry_rcu(dev, bucket, node, lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
 		if (dev->disk == disk)
 			return dev;
 	return NULL;
 }
 
-/* The cheap answer, right for most disks that are not filtered, and it needs no protection. */
-static __always_inline bool bf_device_is_absent(const struct gendisk *disk)
+static __always_inline struct bf_device *bf_device_find(const struct gendisk *disk)
 {
-	return hlist_empty(&bf_devices[hash_ptr(disk, BF_HASH_BITS)]);
+	return bf_device_in(bf_device_bucket(disk), disk);
 }
 
 /* A bit of a mask of the kernel's own operations; an empty flush has that of REQ_OP_FLUSH, which no bio has. */
@@ -501,12 +505,11 @@ static __always_inline u64 bf_bio_disk_sector(struct bio *bio)
 #define BF_BY_FLAGS	(1u << 0)
 #define BF_BY_PROCESS	(1u << 1)
 #define BF_BY_CGROUP	(1u << 2)
-#define BF_BY_RANGES	(1u << 3)
-#define BF_BY_CHUNKS	(1u << 4)
+#define BF_BY_PLACE	(1u << 3)	/* ranges, chunks, or both */
 bool bf_interest_is_valid(const struct bfuse_interest *in);
 void bf_interest_init(struct bf_attachment *att);
 void bf_interest_end(struct bf_attachment *att);
-void bf_interest_narrow(struct bf_attachment *att, u32 by, bool on);
+void bf_interest_sum_up(struct bf_attachment *att);
 bool bf_ranges_have(const struct bf_ranges *ranges, u64 first, u64 last);
 bool bf_interest_excludes(const struct bf_attachment *att, struct bio *bio, pid_t tgid);
 long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg);
@@ -549,22 +552,15 @@ static __always_inline bool bf_chunks_want(const struct bf_chunks *chunks, u64 f
 }
 
 /* Does @first to @last lie where @att does not look? Under RCU (in the hook: with preemption disabled). */
-static __always_inline bool bf_is_elsewhere(const struct bf_attachment *att, u32 narrow, u64 first, u64 last)
+static __always_inline bool bf_is_elsewhere(const struct bf_attachment *att, u64 first, u64 last)
 {
-	const struct bf_chunks *chunks;
+	const struct bf_chunks *chunks = rcu_dereference_check(att->chunks, rcu_read_lock_any_held());
 	const struct bf_ranges *ranges;
 
-	if (narrow & BF_BY_CHUNKS) {
-		chunks = rcu_dereference_check(att->chunks, rcu_read_lock_any_held());
-		if (likely(chunks) && !bf_chunks_want(chunks, first, last))
-			return true;
-	}
-	if (narrow & BF_BY_RANGES) {
-		ranges = rcu_dereference_check(att->ranges, rcu_read_lock_any_held());
-		if (likely(ranges) && !bf_ranges_have(ranges, first, last))
-			return true;
-	}
-	return false;
+	if (chunks && !bf_chunks_want(chunks, first, last))
+		return true;
+	ranges = rcu_dereference_check(att->ranges, rcu_read_lock_any_held());
+	return ranges && !bf_ranges_have(ranges, first, last);
 }
 
 void bf_chunks_clear(struct bf_attachment *att, u64 sector, u32 length);

@@ -119,7 +119,7 @@ static struct bf_chunks *replace(struct bf_attachment *att, struct bf_chunks *ch
 		fill(chunks, old, set);
 	}
 	rcu_assign_pointer(att->chunks, chunks);
-	bf_interest_narrow(att, BF_BY_CHUNKS, chunks);
+	bf_interest_sum_up(att);
 	return old;
 }
 

@@ -34,16 +34,9 @@ static noinline notrace bool is_for_us(struct bf_device *dev, struct bio *bio)
 static __always_inline bool is_elsewhere(struct bf_device *dev, struct bio *bio)
 {
 	const struct bf_attachment *sole = READ_ONCE(dev->sole);
-	u64 first;
-	u32 narrow;
+	u64 first = bf_bio_disk_sector(bio);
 
-	if (!sole || !bio->bi_iter.bi_size)
-		return false;
-	narrow = READ_ONCE(sole->narrow);
-	if (!(narrow & (BF_BY_CHUNKS | BF_BY_RANGES)))
-		return false;
-	first = bf_bio_disk_sector(bio);
-	if (!bf_is_elsewhere(sole, narrow, first, first + bio_sectors(bio) - 1))
+	if (!sole || !bio->bi_iter.bi_size || likely(!bf_is_elsewhere(sole, first, first + bio_sectors(bio) - 1)))
 		return false;
 	if (!bf_bio_is_marked(bio))
 		this_cpu_inc(*dev->bypassed);
@@ -53,13 +46,15 @@ static __always_inline bool is_elsewhere(struct bf_device *dev, struct bio *bio)
 /* For each bio in the system: no lock but disabled preemption, no call but for filtered disks. */
 static __always_inline bool wanted(struct bio *bio)
 {
+	const struct gendisk *disk = bio->bi_bdev->bd_disk;
+	const struct hlist_head *bucket = bf_device_bucket(disk);
 	struct bf_device *dev;
 	bool found = false;
 
-	if (likely(bf_device_is_absent(bio->bi_bdev->bd_disk)))
+	if (likely(hlist_empty(bucket)))
 		return false;
 	preempt_disable_notrace();
-	dev = bf_device_find(bio->bi_bdev->bd_disk);
+	dev = bf_device_in(bucket, disk);
 	if (unlikely(dev)) {
 		u64 op = bf_op_bit(bio);
 
