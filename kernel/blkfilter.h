@@ -537,18 +537,15 @@ struct bf_chunks {
 	struct rcu_head	rcu;
 };
 
-bool bf_chunks_want_some(const struct bf_chunks *chunks, u64 first, u64 last);
+bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last);
 
-/* Sectors. Under RCU. */
-static __always_inline bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
+/* Sectors that lie in one chunk, and that is not wanted? Under RCU. */
+static __always_inline bool bf_chunk_is_clear(const struct bf_chunks *chunks, u64 first, u64 last)
 {
 	first >>= chunks->shift;
 	last >>= chunks->shift;
-	if (unlikely(last >= chunks->nr))
-		return true;
-	if (likely(first == last))
-		return le64_to_cpu(READ_ONCE(chunks->words[first / 64])) >> (first % 64) & 1;
-	return bf_chunks_want_some(chunks, first, last);
+	return last < chunks->nr && first == last &&
+	       !(le64_to_cpu(READ_ONCE(chunks->words[first / 64])) >> (first % 64) & 1);
 }
 
 /* Does @first to @last lie where @att does not look? Under RCU (in the hook: with preemption disabled). */

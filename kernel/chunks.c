@@ -22,11 +22,15 @@
 #define FIRST_OFFSET	(1ull << 40)
 #define MAX_BITMAPS	(1u << 22)
 
-/* Chunks. See bf_chunks_want(). */
-bool bf_chunks_want_some(const struct bf_chunks *chunks, u64 first, u64 last)
+/* Sectors. Under RCU. */
+bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
 {
 	u64 word;
 
+	first >>= chunks->shift;
+	last >>= chunks->shift;
+	if (last >= chunks->nr)
+		return true;
 	for (word = first / 64; word <= last / 64; word++)
 		if (READ_ONCE(chunks->words[word]) & cpu_to_le64(bf_bits(word, first, last)))
 			return true;
