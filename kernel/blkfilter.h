@@ -333,6 +333,7 @@ struct bf_device {
 	u32			holders;	/* under bf_lock */
 	u64			match;		/* what is not in here nobody wants */
 	u64			tracked;	/* what is in here changesets want to know */
+	struct bf_attachment	*sole;		/* the only one in the chain, if it is to the whole disk, without zones */
 	bool			has_parts;	/* attachments to partitions are in the chain */
 	bool			may_submit_inline;
 	u32			zone_sectors;	/* 0: it has no zones */
@@ -432,22 +433,26 @@ bool bf_disk_is_hardware(const struct gendisk *disk);
 #define BF_HASH_BITS	10
 extern struct hlist_head bf_devices[1 << BF_HASH_BITS];
 
-/* Under RCU (in the hook: with preemption disabled) or bf_lock. In the hook it is run for each bio in the system. */
-static __always_inline struct bf_device *bf_device_find(const struct gendisk *disk)
+/* Empty for most disks that are not filtered; to see that needs no protection. In the hook, for each bio in the system. */
+static __always_inline struct hlist_head *bf_device_bucket(const struct gendisk *disk)
+{
+	return &bf_devices[hash_ptr(disk, BF_HASH_BITS)];
+}
+
+/* Under RCU (in the hook: with preemption disabled) or bf_lock. */
+static __always_inline struct bf_device *bf_device_in(const struct hlist_head *bucket, const struct gendisk *disk)
 {
 	struct bf_device *dev;
 
-	hlist_for_each_entry_rcu(dev, &bf_devices[hash_ptr(disk, BF_HASH_BITS)], node,
-				 lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
+	hlist_for_each_entry_rcu(dev, bucket, node, lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
 		if (dev->disk == disk)
 			return dev;
 	return NULL;
 }
 
-/* The cheap answer, right for most disks that are not filtered, and it needs no protection. */
-static __always_inline bool bf_device_is_absent(const struct gendisk *disk)
+static __always_inline struct bf_device *bf_device_find(const struct gendisk *disk)
 {
-	return hlist_empty(&bf_devices[hash_ptr(disk, BF_HASH_BITS)]);
+	return bf_device_in(bf_device_bucket(disk), disk);
 }
 
 /* A bit of a mask of the kernel's own operations; an empty flush has that of REQ_OP_FLUSH, which no bio has. */
@@ -496,16 +501,24 @@ void bf_attachment_put(struct bf_attachment *att);
 
 struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id);
 
+/* A bio for a partition counts from the partition's start until the block layer has remapped it (BIO_REMAPPED). */
+static __always_inline u64 bf_bio_disk_sector(struct bio *bio)
+{
+	u64 sector = bio->bi_iter.bi_sector;
+
+	return bio_flagged(bio, BIO_REMAPPED) ? sector : sector + bio->bi_bdev->bd_start_sect;
+}
+
 /* interest.c: what an attachment wants to see beyond operations */
 #define BF_BY_FLAGS	(1u << 0)
 #define BF_BY_PROCESS	(1u << 1)
 #define BF_BY_CGROUP	(1u << 2)
-#define BF_BY_RANGES	(1u << 3)
-#define BF_BY_CHUNKS	(1u << 4)
+#define BF_BY_PLACE	(1u << 3)	/* ranges, chunks, or both */
 bool bf_interest_is_valid(const struct bfuse_interest *in);
 void bf_interest_init(struct bf_attachment *att);
 void bf_interest_end(struct bf_attachment *att);
-void bf_interest_narrow(struct bf_attachment *att, u32 by, bool on);
+void bf_interest_sum_up(struct bf_attachment *att);
+bool bf_ranges_have(const struct bf_ranges *ranges, u64 first, u64 last);
 bool bf_interest_excludes(const struct bf_attachment *att, struct bio *bio, pid_t tgid);
 long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg);
 u32 bf_ranges_count(const struct bf_attachment *att);
@@ -523,8 +536,38 @@ static __always_inline u64 bf_bits(u64 word, u64 first, u64 last)
 }
 
 /* chunks.c: which chunks it wants to see */
-struct bf_chunks;
+struct bf_chunks {
+	u32		shift;	/* of sectors */
+	u64		nr;
+	__le64		*words;	/* shared: hostile */
+	u64		bytes;	/* whole pages */
+	u64		offset;	/* for mmap(2) */
+	struct rcu_head	rcu;
+};
+
 bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last);
+
+/* Sectors that lie in one chunk, and that is not wanted? Under RCU. */
+static __always_inline bool bf_chunk_is_clear(const struct bf_chunks *chunks, u64 first, u64 last)
+{
+	first >>= chunks->shift;
+	last >>= chunks->shift;
+	return last < chunks->nr && first == last &&
+	       !(le64_to_cpu(READ_ONCE(chunks->words[first / 64])) >> (first % 64) & 1);
+}
+
+/* Does @first to @last lie where @att does not look? Under RCU (in the hook: with preemption disabled). */
+static __always_inline bool bf_is_elsewhere(const struct bf_attachment *att, u64 first, u64 last)
+{
+	const struct bf_chunks *chunks = rcu_dereference_check(att->chunks, rcu_read_lock_any_held());
+	const struct bf_ranges *ranges;
+
+	if (chunks && !bf_chunks_want(chunks, first, last))
+		return true;
+	ranges = rcu_dereference_check(att->ranges, rcu_read_lock_any_held());
+	return ranges && !bf_ranges_have(ranges, first, last);
+}
+
 void bf_chunks_clear(struct bf_attachment *att, u64 sector, u32 length);
 void bf_chunks_end(struct bf_attachment *att);
 long bf_chunks(struct bf_filter *f, struct bfuse_chunks *arg);
@@ -640,8 +683,30 @@ void bf_server_resume(struct bf_filter *f);
 /* request.c: the way of a bio: mark, present, forward, complete */
 int bf_request_init(void);
 void bf_request_exit(void);
-bool bf_bio_is_marked(const struct bio *bio);
 bool bf_bio_is_tracked(const struct bio *bio);
+void bf_loose_endio(struct bio *bio);
+void bf_request_endio(struct bio *bio);
+void bf_leg_endio(struct bio *bio);
+void bf_inject_endio(struct bio *bio);
+
+static __always_inline bool bf_end_is_ours(bio_end_io_t *end_io)
+{
+	return end_io == bf_request_endio || end_io == bf_loose_endio || end_io == bf_leg_endio || end_io == bf_inject_endio;
+}
+
+/* In the hook, for each bio to a filtered disk. Of a change in flight it matters what is below. */
+static __always_inline bool bf_bio_is_marked(const struct bio *bio)
+{
+	const struct bf_mark *mark = bio->bi_private;
+	bio_end_io_t *end_io = bio->bi_end_io;
+
+	if (end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk) {
+		end_io = mark->end_io;
+		mark = mark->private;
+	}
+	return bf_end_is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk;
+}
+
 void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io);
 void bf_unmark_bio(struct bio *bio, struct bf_mark *mark);
 bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
@@ -655,9 +720,9 @@ void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struc
 		   struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_submit(struct bio *bio);
-void bf_request_endio(struct bio *bio);
 void bf_fail(struct bio *bio, blk_status_t status);
 void bf_end_bio(struct bio *bio);
+void bf_end_again(struct bio *bio);
 
 /* verdict.c: where a verdict is applied */
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
@@ -682,7 +747,6 @@ void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch);
 /* inject.c: requests of a filter's own */
 long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg);
 void bf_inject_post(struct bf_queue *q);
-void bf_inject_endio(struct bio *bio);
 
 /* payload.c: data of a request */
 void bf_unstage(struct bf_request *rq);
@@ -726,7 +790,6 @@ void bf_leg_aim(struct bf_leg *leg, u32 offset);
 void bf_leg_mark(struct bf_leg *leg);
 void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch);
 void bf_leg_put(struct bf_leg *leg);
-void bf_leg_endio(struct bio *bio);
 void bf_legs_begin(struct bf_request *rq);
 void bf_legs_end(struct bf_request *rq);
 void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch);

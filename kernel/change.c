@@ -100,9 +100,7 @@ static void extent(const struct bf_device *dev, struct bio *bio, u64 *first, u64
 {
 	u64 sectors = bio_sectors(bio);
 
-	*first = bio->bi_iter.bi_sector;
-	if (!bio_flagged(bio, BIO_REMAPPED))
-		*first += bio->bi_bdev->bd_start_sect;
+	*first = bf_bio_disk_sector(bio);
 	if (unlikely(has_zone(bio)))
 		sectors = dev->zone_sectors;
 	/* All zones, or something unknown. */
@@ -172,7 +170,7 @@ void bf_change_endio(struct bio *bio)
 	smp_store_release(&change->dev, NULL);
 	llist_add(&change->node, per_cpu_ptr(&pool, change->cpu));
 	rcu_read_unlock();
-	bf_end_bio(bio);
+	bf_end_again(bio);
 }
 
 /*

@@ -19,25 +19,17 @@
 
 #include "blkfilter.h"
 
-struct bf_chunks {
-	struct rcu_head	rcu;
-	u32		shift;	/* of sectors */
-	u64		nr;
-	u64		bytes;	/* whole pages */
-	u64		offset;	/* for mmap(2) */
-	__le64		*words;	/* shared: hostile */
-};
-
 #define FIRST_OFFSET	(1ull << 40)
 #define MAX_BITMAPS	(1u << 22)
 
+/* Sectors. Under RCU. */
 bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
 {
 	u64 word;
 
 	first >>= chunks->shift;
 	last >>= chunks->shift;
-	if (unlikely(last >= chunks->nr))
+	if (last >= chunks->nr)
 		return true;
 	for (word = first / 64; word <= last / 64; word++)
 		if (READ_ONCE(chunks->words[word]) & cpu_to_le64(bf_bits(word, first, last)))
@@ -131,7 +123,7 @@ static struct bf_chunks *replace(struct bf_attachment *att, struct bf_chunks *ch
 		fill(chunks, old, set);
 	}
 	rcu_assign_pointer(att->chunks, chunks);
-	bf_interest_narrow(att, BF_BY_CHUNKS, chunks);
+	bf_interest_sum_up(att);
 	return old;
 }
 

@@ -156,7 +156,7 @@ void bf_device_publish(struct bf_device *dev)
 
 static void sum_up(struct bf_device *dev)
 {
-	struct bf_attachment *att;
+	struct bf_attachment *att, *sole = NULL;
 	bool has_parts = false;
 	u64 match = 0;
 
@@ -165,6 +165,10 @@ static void sum_up(struct bf_device *dev)
 		match |= att->is_part ? U64_MAX : att->match;
 		has_parts |= att->is_part;
 	}
+	if (list_is_singular(&dev->chain) && !has_parts && !dev->zone_sectors)
+		sole = list_first_entry(&dev->chain, struct bf_attachment, node);
+	/* Who finds it there finds it initialised. */
+	smp_store_release(&dev->sole, sole);
 	WRITE_ONCE(dev->has_parts, has_parts);
 	WRITE_ONCE(dev->match, match);
 }

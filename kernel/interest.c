@@ -36,12 +36,7 @@ bool bf_interest_is_valid(const struct bfuse_interest *in)
 void bf_interest_init(struct bf_attachment *att)
 {
 	att->opf = bf_opf_of(att->interest.flags);
-	if (att->interest.flags)
-		att->narrow |= BF_BY_FLAGS;
-	if (att->interest.process)
-		att->narrow |= BF_BY_PROCESS;
-	if (att->interest.cgroup)
-		att->narrow |= BF_BY_CGROUP;
+	bf_interest_sum_up(att);
 }
 
 static bool has_flags(const struct bf_attachment *att, const struct bio *bio)
@@ -77,7 +72,7 @@ static bool is_of_cgroup(const struct bf_attachment *att, struct bio *bio)
 }
 
 /* Does @first to @last touch a range? Only the last range that begins before the end can be the one. */
-static bool touches(const struct bf_ranges *ranges, u64 first, u64 last)
+bool bf_ranges_have(const struct bf_ranges *ranges, u64 first, u64 last)
 {
 	const u64 *base = ranges->starts;
 	u32 n = ranges->nr, half;
@@ -90,10 +85,8 @@ static bool touches(const struct bf_ranges *ranges, u64 first, u64 last)
 	return *base <= last && ranges->ends[base - ranges->starts] > first;
 }
 
-static bool is_elsewhere(const struct bf_attachment *att, struct bio *bio, u32 narrow)
+static bool is_elsewhere(const struct bf_attachment *att, struct bio *bio)
 {
-	const struct bf_ranges *ranges;
-	const struct bf_chunks *chunks;
 	u64 first, last;
 
 	if (!bio->bi_iter.bi_size)
@@ -102,12 +95,7 @@ static bool is_elsewhere(const struct bf_attachment *att, struct bio *bio, u32 n
 	last = first + bio_sectors(bio) - 1;
 	if (unlikely(bio_op(bio) == REQ_OP_ZONE_APPEND))
 		last = first + att->dev->zone_sectors - 1;
-
-	chunks = rcu_dereference_check(att->chunks, rcu_read_lock_any_held());
-	if ((narrow & BF_BY_CHUNKS) && chunks && !bf_chunks_want(chunks, first, last))
-		return true;
-	ranges = rcu_dereference_check(att->ranges, rcu_read_lock_any_held());
-	return (narrow & BF_BY_RANGES) && ranges && !touches(ranges, first, last);
+	return bf_is_elsewhere(att, first, last);
 }
 
 /*
@@ -122,16 +110,25 @@ bool bf_interest_excludes(const struct bf_attachment *att, struct bio *bio, pid_
 		return true;
 	if ((narrow & BF_BY_PROCESS) && !is_process(att, tgid))
 		return true;
-	if ((narrow & (BF_BY_RANGES | BF_BY_CHUNKS)) && is_elsewhere(att, bio, narrow))
+	if ((narrow & BF_BY_PLACE) && is_elsewhere(att, bio))
 		return true;
 	return (narrow & BF_BY_CGROUP) && !is_of_cgroup(att, bio);
 }
 
-/* Under bf_lock. */
-void bf_interest_narrow(struct bf_attachment *att, u32 by, bool on)
+/* What else is there to ask? Under bf_lock, or before it is published. */
+void bf_interest_sum_up(struct bf_attachment *att)
 {
-	lockdep_assert_held(&bf_mutex);
-	WRITE_ONCE(att->narrow, on ? att->narrow | by : att->narrow & ~by);
+	u32 narrow = 0;
+
+	if (att->interest.flags)
+		narrow |= BF_BY_FLAGS;
+	if (att->interest.process)
+		narrow |= BF_BY_PROCESS;
+	if (att->interest.cgroup)
+		narrow |= BF_BY_CGROUP;
+	if (rcu_access_pointer(att->ranges) || rcu_access_pointer(att->chunks))
+		narrow |= BF_BY_PLACE;
+	WRITE_ONCE(att->narrow, narrow);
 }
 
 /* Nobody looks at the attachment any more. May sleep. */
@@ -201,7 +198,7 @@ long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg)
 	old = ranges;
 	if (att) {
 		old = rcu_replace_pointer(att->ranges, ranges, lockdep_is_held(&bf_mutex));
-		bf_interest_narrow(att, BF_BY_RANGES, ranges);
+		bf_interest_sum_up(att);
 	}
 	bf_unlock(noio);
 	if (old)

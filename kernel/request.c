@@ -81,7 +81,7 @@ static void free_loose(struct bf_mark *mark)
 		wake_up_all(&loose_wait);
 }
 
-static void loose_endio(struct bio *bio)
+void bf_loose_endio(struct bio *bio)
 {
 	struct bf_mark *mark = bio->bi_private;
 	u8 its_era = container_of(mark, struct loose_mark, mark)->era;
@@ -103,7 +103,7 @@ static bool mark_loose(struct bio *bio, const struct bf_origin *origin, gfp_t gf
 	loose->bio = bio;
 	loose->era = 0;
 	loose->mark.origin = *origin;
-	bf_mark_bio(bio, &loose->mark, loose_endio);
+	bf_mark_bio(bio, &loose->mark, bf_loose_endio);
 	return true;
 }
 
@@ -122,28 +122,10 @@ void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)
 		return;
 	}
 	*origin = mark->origin;
-	if (bio->bi_end_io == loose_endio) {
+	if (bio->bi_end_io == bf_loose_endio) {
 		bf_unmark_bio(bio, mark);
 		free_loose(mark);
 	}
-}
-
-static bool is_ours(bio_end_io_t *end_io)
-{
-	return end_io == bf_request_endio || end_io == loose_endio || end_io == bf_leg_endio || end_io == bf_inject_endio;
-}
-
-/* In the hook, for each bio to a filtered disk. Of a change in flight it matters what is below. */
-bool bf_bio_is_marked(const struct bio *bio)
-{
-	const struct bf_mark *mark = bio->bi_private;
-	bio_end_io_t *end_io = bio->bi_end_io;
-
-	if (end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk) {
-		end_io = mark->end_io;
-		mark = mark->private;
-	}
-	return is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk;
 }
 
 /* In the hook, for each bio that may change data of a tracked disk: is it a change in flight already? */
@@ -152,7 +134,7 @@ bool bf_bio_is_tracked(const struct bio *bio)
 	const struct bf_mark *mark = bio->bi_private;
 	bio_end_io_t *end_io = bio->bi_end_io;
 
-	while (is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk) {
+	while (bf_end_is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk) {
 		end_io = mark->end_io;
 		mark = mark->private;
 	}
@@ -379,6 +361,30 @@ void bf_end_bio(struct bio *bio)
 	preempt_enable();
 }
 
+/*
+ * For a bio that bio_endio() has called our bi_end_io for, and that has shed that mark, in the same call: all that bio_endio() has to do is
+ * done but for calling the bi_end_io it came with. Only bio_chain_endio() is a mere flag, and not to be called.
+ */
+static bio_end_io_t *chain_endio;
+
+void bf_end_again(struct bio *bio)
+{
+	if (unlikely(bio->bi_end_io == chain_endio))
+		bf_end_bio(bio);
+	else if (likely(bio->bi_end_io))
+		bio->bi_end_io(bio);
+}
+
+static void learn_chain_endio(void)
+{
+	struct bio parent, bio;
+
+	bio_init(&parent, NULL, NULL, 0, REQ_OP_READ);
+	bio_init(&bio, NULL, NULL, 0, REQ_OP_READ);
+	bio_chain(&bio, &parent);
+	chain_endio = bio.bi_end_io;
+}
+
 /* bi_end_io of a bio below an attachment. Any context, interrupts included. */
 void bf_request_endio(struct bio *bio)
 {
@@ -394,6 +400,7 @@ int bf_request_init(void)
 {
 	int err;
 
+	learn_chain_endio();
 	mark_cache = kmem_cache_create("blkfilter_mark", sizeof(struct loose_mark), 0, SLAB_HWCACHE_ALIGN, NULL);
 	if (!mark_cache)
 		return -ENOMEM;

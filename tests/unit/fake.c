@@ -278,6 +278,19 @@ static int do_answer(struct bfuse_answer *given)
 	return given->answer == BFUSE_ANSWER_ACCEPT ? fake.attach_error : 0;
 }
 
+/* READ. */
+static int do_mark(struct bfuse_mark *arg)
+{
+	uint64_t bytes = (fake.mark.chunks + 63) / 64 * 8, n = arg->offset < bytes ? bytes - arg->offset : 0;
+
+	if (n > arg->length)
+		n = arg->length;
+	memcpy((void *)(uintptr_t)arg->address, (char *)fake.marks + arg->offset, n);
+	arg->length = n;
+	arg->generation = fake.mark.generation;
+	return 0;
+}
+
 static int answer(int fd, unsigned long request, void *argument)
 {
 	struct bfuse_info *info = argument;
@@ -287,6 +300,8 @@ static int answer(int fd, unsigned long request, void *argument)
 	case BFUSE_GET_INFO:
 		info->abi = fake.abi;
 		return 0;
+	case BFUSE_MARK:
+		return do_mark(argument);
 	case BFUSE_REGISTER:
 		return do_register(fd, argument);
 	case BFUSE_ATTACH:

@@ -23,6 +23,7 @@
  * @match: the last rule, @matches how many; at once BFUSE_EVENT_MATCHED comes.
  * @offer: what BFUSE_OFFER tells.
  * @answers: all answers, in order.
+ * @mark, @marks: the generation that ended last, and its bitmap.
  * @taken_late: 1 if request_head was moved past a DONE entry too early, see fake_expect_held().
  */
 struct fake {
@@ -54,6 +55,8 @@ struct fake {
 	struct bfuse_offer offer;
 	struct bfuse_answer answers[16];
 	unsigned int nr_answers;
+	struct bfuse_mark mark;
+	uint64_t marks[9000];
 };
 
 extern struct fake fake;
@@ -77,6 +80,7 @@ extern char log_lines[8192];
 struct bfuse *new_handle(void);
 
 Suite *confine_suite(void);
+Suite *interest_suite(void);
 Suite *names_suite(void);
 Suite *options_suite(void);
 Suite *error_suite(void);

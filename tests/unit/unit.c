@@ -15,6 +15,7 @@ int main(void)
 	srunner_add_suite(runner, options_suite());
 	srunner_add_suite(runner, error_suite());
 	srunner_add_suite(runner, queue_suite());
+	srunner_add_suite(runner, interest_suite());
 	srunner_add_suite(runner, run_suite());
 	srunner_add_suite(runner, places_suite());
 	srunner_add_suite(runner, calls_suite());
