@@ -166,6 +166,7 @@ static void gone(struct bf_attachment *att)
 	att->filter->nr_attachments--;
 	bf_nr_attachments--;
 	add_lanes(att, false);
+	bf_server_review(att->filter);
 	bf_unlock(noio);
 	/*
 	 * The tag that was the last has queued this work under the lock that is_idle() has taken since, and succeed() does so
@@ -415,7 +416,10 @@ static long attach(struct bf_filter *f, struct file *file, struct bfuse_attach *
 		return -ENOMEM;
 	}
 	kref_get(&att->ref);
-	err = publish_retry(att, inode, arg->flags & BFUSE_ATTACH_REPLACE, &dead);
+	err = bf_server_suspend(f);
+	if (!err)
+		err = publish_retry(att, inode, arg->flags & BFUSE_ATTACH_REPLACE, &dead);
+	bf_server_resume(f);
 	if (err) {
 		bf_attachment_put(att);
 		bf_attachment_put(att);

@@ -158,6 +158,7 @@ struct bf_queue {
 	u32			nr_injects;	/* these, and those under way */
 	struct work_struct	work;		/* pump and copies, where the context may not */
 	struct mutex		verdict_mutex;
+	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
 	wait_queue_head_t	wait;
 	atomic_t		waiters;	/* threads that wait for requests in BFUSE_ENTER */
 	bool			wake;		/* BFUSE_ENTER_WAKE for the next of them */
@@ -185,6 +186,9 @@ struct bf_filter {
 	pid_t			owner;		/* registered it */
 	pid_t			server;		/* tgid whose I/O it never sees: @owner, until somebody serves it */
 	void			*server_files;	/* compared only: its exit is the filter's death */
+	const struct gendisk	*only;		/* compared only: the server's threads may wait for it (server.c) */
+	u32			nr_attaching;	/* bf_server_suspend(), under bf_lock */
+	bool			shared;		/* other processes serve it as well; set and cleared once, under bf_lock */
 	atomic_t		mappings;	/* each of these two may hold the file beside its descriptors */
 	atomic_t		calls;
 	size_t			queue_bytes;
@@ -314,6 +318,7 @@ static __always_inline u64 bf_op_bit(const struct bio *bio)
 /* Verdicts of one call that go to a device's worker: it is woken once. */
 struct bf_batch {
 	struct bf_device	*dev;	/* with a reference */
+	const struct gendisk	*only;	/* the caller itself may submit to it: server.c */
 };
 
 void bf_device_add(struct bf_device *dev, struct bio *bio, struct bf_batch *batch);
@@ -384,6 +389,15 @@ void bf_queue_wake_plugged(struct bf_queue *q);
 
 /* enter.c: the system call of a serving thread */
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg);
+
+/* server.c: the process that serves a filter, and what its threads may wait for */
+void bf_server_note(struct bf_filter *f);
+void bf_server_review(struct bf_filter *f);
+void bf_server_gone(struct bf_filter *f);
+const struct gendisk *bf_server_begin(struct bf_queue *q);
+void bf_server_end(struct bf_queue *q);
+int bf_server_suspend(struct bf_filter *f);
+void bf_server_resume(struct bf_filter *f);
 
 /* request.c: the way of a bio: mark, present, forward, complete */
 int bf_request_init(void);

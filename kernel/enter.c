@@ -9,17 +9,6 @@
 
 #include "blkfilter.h"
 
-/*
- * The first thread to come makes its process the server: its own I/O is not for itself, its exit is the filter's end.
- */
-static void note_server(struct bf_filter *f)
-{
-	if (likely(READ_ONCE(f->server_files)))
-		return;
-	if (!cmpxchg(&f->server_files, NULL, current->files))
-		WRITE_ONCE(f->server, current->tgid);
-}
-
 static bool is_spoiled(struct bf_queue *q)
 {
 	return bf_queue_ready(q) > q->filter->entries;
@@ -89,7 +78,7 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	q = &f->queues[arg->queue];
 	if (READ_ONCE(f->dead))
 		return -ESHUTDOWN;
-	note_server(f);
+	bf_server_note(f);
 	bf_unstall(f);
 	if (arg->flags & BFUSE_ENTER_WAKE) {
 		WRITE_ONCE(q->wake, true);

@@ -283,6 +283,7 @@ void bf_filter_die(struct bf_filter *f)
 	}
 	WRITE_ONCE(f->dead, true);
 	list_del(&f->node);
+	bf_server_gone(f);
 	list_for_each_entry(att, &f->attachments, of_filter)
 		bereave(att);
 	bf_unlock(noio);

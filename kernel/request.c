@@ -270,15 +270,14 @@ void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origi
  * @bio, marked for its disk, goes on below @rank of @dev. Once it is under way nothing may be touched that it keeps; @dev lives
  * until then, or as long as the caller's reference.
  *
- * A filter's thread submits by itself only to hardware. Below a stacked device may lie one that the same
- * thread serves: waiting there for a free tag, it would wait for itself. Those get a worker.
+ * A filter's thread submits by itself only where it can't come to wait for itself (server.c). Other disks get a worker.
  */
 void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struct bf_origin *origin,
 		   struct bf_batch *batch)
 {
 	if (bf_present(bio, rank, origin))
 		return;
-	if (dev->may_submit_inline)
+	if (dev->may_submit_inline || dev->disk == batch->only)
 		bf_submit(bio);
 	else
 		bf_device_add(dev, bio, batch);

@@ -256,6 +256,7 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg)
 	if (tail == q->verdict_head)
 		return 0;
 
+	batch.only = bf_server_begin(q);
 	blk_start_plug(&plug);
 	while (q->verdict_head != tail && !arg->reason) {
 		arg->entry = q->verdict_head;
@@ -266,6 +267,7 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg)
 		arg->verdicts += !arg->reason;
 	}
 	blk_finish_plug(&plug);
+	bf_server_end(q);
 	bf_batch_kick(&batch);
 	/* Pairs with the filter's acquire: the entries are its again. */
 	smp_store_release(&q->head->verdict_head, q->verdict_head);
