@@ -60,37 +60,26 @@ bool bf_op_sends_data(u8 op)
 	return op == BFUSE_OP_WRITE || op == BFUSE_OP_ZONE_APPEND;
 }
 
+/* Bits of the same mask become shifts: no table, no branches. */
+#define FLAG(name)	(opf & REQ_##name ? BFUSE_RQ_##name : 0)
+
+static u32 rare_flags(blk_opf_t opf)
+{
+	return FLAG(FUA) | FLAG(PREFLUSH) | FLAG(PRIO) | FLAG(RAHEAD) | FLAG(BACKGROUND) | FLAG(POLLED) | FLAG(NOUNMAP) |
+	       FLAG(SWAP) | FLAG(ATOMIC) | FLAG(NOMERGE) | FLAG(INTEGRITY) |
+	       (opf & REQ_FAILFAST_MASK ? BFUSE_RQ_FAILFAST : 0);
+}
+
 u32 bf_bio_flags(struct bio *bio)
 {
-	static const struct {
-		blk_opf_t opf;
-		u32 flag;
-	} map[] = {
-		{ REQ_FUA, BFUSE_RQ_FUA },
-		{ REQ_PREFLUSH, BFUSE_RQ_PREFLUSH },
-		{ REQ_SYNC, BFUSE_RQ_SYNC },
-		{ REQ_META, BFUSE_RQ_META },
-		{ REQ_PRIO, BFUSE_RQ_PRIO },
-		{ REQ_RAHEAD, BFUSE_RQ_RAHEAD },
-		{ REQ_BACKGROUND, BFUSE_RQ_BACKGROUND },
-		{ REQ_NOWAIT, BFUSE_RQ_NOWAIT },
-		{ REQ_POLLED, BFUSE_RQ_POLLED },
-		{ REQ_NOUNMAP, BFUSE_RQ_NOUNMAP },
-		{ REQ_FAILFAST_MASK, BFUSE_RQ_FAILFAST },
-		{ REQ_SWAP, BFUSE_RQ_SWAP },
-		{ REQ_ATOMIC, BFUSE_RQ_ATOMIC },
-		{ REQ_IDLE, BFUSE_RQ_IDLE },
-		{ REQ_NOMERGE, BFUSE_RQ_NOMERGE },
-		{ REQ_INTEGRITY, BFUSE_RQ_INTEGRITY },
-	};
-	u32 flags = bio_has_crypt_ctx(bio) ? BFUSE_RQ_ENCRYPTED : 0;
-	unsigned int i;
+	const blk_opf_t frequent = REQ_SYNC | REQ_META | REQ_IDLE | REQ_NOWAIT;
+	const blk_opf_t opf = bio->bi_opf;
+	u32 flags = FLAG(SYNC) | FLAG(META) | FLAG(IDLE) | FLAG(NOWAIT);
 
-	if (!(bio->bi_opf & ~(blk_opf_t)REQ_OP_MASK))
-		return flags;
-	for (i = 0; i < ARRAY_SIZE(map); i++)
-		if (bio->bi_opf & map[i].opf)
-			flags |= map[i].flag;
+	if (unlikely(opf & ~(frequent | (__force blk_opf_t)REQ_OP_MASK)))
+		flags |= rare_flags(opf);
+	if (bio_has_crypt_ctx(bio))
+		flags |= BFUSE_RQ_ENCRYPTED;
 	return flags;
 }
 

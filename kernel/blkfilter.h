@@ -100,6 +100,7 @@ struct bf_request {
 	bool			hold;	/* its completion waits for the filter */
 	bool			completed; /* below; nothing but that completion is left */
 	bool			abandoned; /* settle it when it is no longer BUSY */
+	bool			shadowed; /* its parts went down in its place */
 	bool			with_data; /* its BFUSE_DONE comes with the data of the read in the slot */
 	blk_status_t		status;
 	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */
@@ -159,9 +160,13 @@ struct bf_queue {
 	struct work_struct	work;		/* pump and copies, where the context may not */
 	struct mutex		verdict_mutex;
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
+	atomic_t		calls;		/* of BFUSE_ENTER, under way */
+	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
 	atomic_t		waiters;	/* threads that wait for requests in BFUSE_ENTER */
 	bool			wake;		/* BFUSE_ENTER_WAKE for the next of them */
+	struct blk_plug_cb	wake_plug;	/* ring.c */
+	unsigned long		wake_plug_used;	/* bit 0 */
 };
 
 struct bf_filter {
@@ -189,8 +194,7 @@ struct bf_filter {
 	const struct gendisk	*only;		/* compared only: the server's threads may wait for it (server.c) */
 	u32			nr_attaching;	/* bf_server_suspend(), under bf_lock */
 	bool			shared;		/* other processes serve it as well; set and cleared once, under bf_lock */
-	atomic_t		mappings;	/* each of these two may hold the file beside its descriptors */
-	atomic_t		calls;
+	atomic_t		mappings;	/* each may hold the file beside its descriptors, as does each of queue->calls */
 	size_t			queue_bytes;
 	u32			off_requests, off_verdicts, off_slots;
 	wait_queue_head_t	poll_wait;
@@ -383,7 +387,16 @@ void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, con
 /* ring.c: the kernel's end of the request ring */
 u32 bf_ring_room(const struct bf_queue *q);
 void bf_ring_publish(struct bf_queue *q, const struct bfuse_request *desc);
+void bf_ring_advance(struct bf_queue *q);
+
+/* Under the lock, with room: the entry to be written. The filter may see, and spoil, what is there. */
+static inline struct bfuse_request *bf_ring_next(struct bf_queue *q)
+{
+	return &q->request_ring[q->request_tail & (q->filter->entries - 1)];
+}
+
 u32 bf_queue_ready(struct bf_queue *q);
+void bf_queue_rouse(struct bf_queue *q);
 void bf_queue_wake(struct bf_queue *q);
 void bf_queue_wake_plugged(struct bf_queue *q);
 
@@ -417,6 +430,7 @@ void bf_submit(struct bio *bio);
 void bf_request_endio(struct bio *bio);
 void bf_fail(struct bio *bio, blk_status_t status);
 void bf_end_bio(struct bio *bio);
+void bf_end_again(struct bio *bio);
 
 /* verdict.c: where a verdict is applied */
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);

@@ -249,7 +249,7 @@ static void wake_all(struct bf_filter *f)
 	u32 i;
 
 	for (i = 0; i < f->nr_queues; i++)
-		wake_up_all(&f->queues[i].wait);
+		bf_queue_rouse(&f->queues[i]);
 	wake_up_all(&f->poll_wait);
 }
 
@@ -304,7 +304,11 @@ void bf_filter_die(struct bf_filter *f)
  */
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files)
 {
-	long descriptors = file_count(file) - atomic_read(&f->mappings) - atomic_read(&f->calls);
+	long descriptors = file_count(file) - atomic_read(&f->mappings);
+	u32 i;
+
+	for (i = 0; i < f->nr_queues; i++)
+		descriptors -= atomic_read(&f->queues[i].calls);
 
 	if (f->server_files && f->server_files != files)
 		return;

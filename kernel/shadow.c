@@ -168,6 +168,7 @@ static void go_on(struct work_struct *work)
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch)
 {
 	rq->built = 0;
+	rq->shadowed = true;
 	rq->status = BLK_STS_OK;
 	atomic_set(&rq->parts, 1);
 	if (send_parts(rq, batch, bdev_is_zoned(rq->bio->bi_bdev)))

@@ -11,9 +11,19 @@
 #define ALL_FLAGS	(BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO | BFUSE_VERDICT_HOLD | \
 			 BFUSE_VERDICT_MODIFY)
 
+static bool has_reserved(const struct bfuse_verdict *v)
+{
+	u64 bits = v->__reserved0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(v->__reserved); i++)
+		bits |= v->__reserved[i];
+	return bits;
+}
+
 static enum bfuse_reason check_form(const struct bfuse_verdict *v)
 {
-	if (v->__reserved0 || memchr_inv(v->__reserved, 0, sizeof(v->__reserved)))
+	if (has_reserved(v))
 		return BFUSE_REASON_RESERVED;
 	if (v->type >= BFUSE_VERDICT_TYPES)
 		return BFUSE_REASON_TYPE;
