@@ -72,11 +72,12 @@ static u32 rare_flags(blk_opf_t opf)
 
 u32 bf_bio_flags(struct bio *bio)
 {
-	const blk_opf_t frequent = REQ_SYNC | REQ_META | REQ_IDLE | REQ_NOWAIT;
+	const blk_opf_t rare = REQ_FUA | REQ_PREFLUSH | REQ_PRIO | REQ_RAHEAD | REQ_BACKGROUND | REQ_POLLED | REQ_NOUNMAP |
+			       REQ_SWAP | REQ_ATOMIC | REQ_NOMERGE | REQ_INTEGRITY | REQ_FAILFAST_MASK;
 	const blk_opf_t opf = bio->bi_opf;
 	u32 flags = FLAG(SYNC) | FLAG(META) | FLAG(IDLE) | FLAG(NOWAIT);
 
-	if (unlikely(opf & ~(frequent | (__force blk_opf_t)REQ_OP_MASK)))
+	if (unlikely(opf & rare))
 		flags |= rare_flags(opf);
 	if (bio_has_crypt_ctx(bio))
 		flags |= BFUSE_RQ_ENCRYPTED;

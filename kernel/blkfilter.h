@@ -53,7 +53,7 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_INJECT | BFUSE_F_REPLACE | BFUSE_F_LOG)
+			 BFUSE_F_INJECT | BFUSE_F_REPLACE | BFUSE_F_LOG | BFUSE_F_SPIN)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD)
 
 /* Who submitted a bio, and when; pids in the initial namespace. */
@@ -124,7 +124,7 @@ struct bf_lane {
 	unsigned long		since;		/* jiffies of the last progress of @waiting */
 	struct list_head	hungry;		/* queue->hungry while anything waits */
 	struct bf_attachment	*att;
-};
+} ____cacheline_aligned_in_smp;
 
 struct bf_event {
 	struct list_head	node;
@@ -133,6 +133,7 @@ struct bf_event {
 	s32			status;
 };
 
+/* Queues share no cache line, nor do those who send requests and the thread that answers, but for what one tells the other. */
 struct bf_queue {
 	spinlock_t		lock;
 	struct bf_filter	*filter;
@@ -145,7 +146,6 @@ struct bf_queue {
 	u32			nr_read;
 	u32			request_tail;
 	u32			reserved;	/* ring entries promised to BUSY tags */
-	u32			verdict_head;	/* under verdict_mutex */
 	struct bfuse_queue_head	*head;		/* this and the rest of the mapping: hostile */
 	struct bfuse_request	*request_ring;
 	struct bfuse_verdict	*verdict_ring;
@@ -158,7 +158,8 @@ struct bf_queue {
 	struct list_head	injected;	/* completed injects: no room for the entry yet */
 	u32			nr_injects;	/* these, and those under way */
 	struct work_struct	work;		/* pump and copies, where the context may not */
-	struct mutex		verdict_mutex;
+	struct mutex		verdict_mutex ____cacheline_aligned_in_smp;
+	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
 	atomic_t		calls;		/* of BFUSE_ENTER, under way */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
@@ -167,10 +168,15 @@ struct bf_queue {
 	bool			wake;		/* BFUSE_ENTER_WAKE for the next of them */
 	struct blk_plug_cb	wake_plug;	/* ring.c */
 	unsigned long		wake_plug_used;	/* bit 0 */
-};
+	struct task_struct	*spinner;	/* this and what follows: spin.c */
+	wait_queue_head_t	spin_wait;
+	u64			spin_ns;
+	bool			spin_wanted;
+	u32			refused;	/* enum bfuse_reason for the next BFUSE_ENTER; under verdict_mutex */
+	u32			refused_entry;
+} ____cacheline_aligned_in_smp;
 
 struct bf_filter {
-	struct kref		ref;
 	struct list_head	node;		/* bf_filters */
 	struct list_head	attachments;	/* under bf_lock */
 	u32			nr_attachments;
@@ -200,6 +206,7 @@ struct bf_filter {
 	wait_queue_head_t	poll_wait;
 	struct delayed_work	watch;		/* deadlines */
 	struct work_struct	free;
+	struct kref		ref ____cacheline_aligned_in_smp;	/* plugs take it; all else is seldom written */
 	struct bf_queue		queues[];
 };
 
@@ -402,6 +409,11 @@ void bf_queue_wake_plugged(struct bf_queue *q);
 
 /* enter.c: the system call of a serving thread */
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg);
+
+/* spin.c: verdicts without a system call */
+int bf_spin_init(struct bf_queue *q, u32 spin_us, u32 number);
+void bf_spin_exit(struct bf_queue *q);
+void bf_spin_kick(struct bf_queue *q);
 
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);

@@ -68,15 +68,28 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 	return err ? -EINTR : 0;
 }
 
+/* What the spinner refused meanwhile. Under the verdict_mutex. */
+static int tell_refused(struct bf_queue *q, struct bfuse_enter *arg)
+{
+	if (likely(!q->refused))
+		return 0;
+	arg->reason = q->refused;
+	arg->entry = q->refused_entry;
+	WRITE_ONCE(q->refused, BFUSE_REASON_NONE);
+	return -EINVAL;
+}
+
 static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
 {
 	int err = 0;
 
-	if (READ_ONCE(q->head->verdict_tail) != READ_ONCE(q->verdict_head)) {
+	if (READ_ONCE(q->head->verdict_tail) != READ_ONCE(q->verdict_head) || unlikely(READ_ONCE(q->refused))) {
 		if (mutex_lock_killable(&q->verdict_mutex))
 			return -EINTR;
-		err = bf_verdicts_apply(q, arg);
+		err = tell_refused(q, arg) ?: bf_verdicts_apply(q, arg);
 		mutex_unlock(&q->verdict_mutex);
+		if (!err && !arg->min_requests)
+			bf_spin_kick(q);
 	}
 	if (!err && is_spoiled(q)) {
 		arg->reason = BFUSE_REASON_RING;

@@ -18,7 +18,7 @@
 LIST_HEAD(bf_filters);	/* by id; under bf_lock */
 static u32 last_id;
 
-static int queue_init(struct bf_queue *q, struct bf_filter *f)
+static int queue_init(struct bf_queue *q, struct bf_filter *f, u32 spin_us)
 {
 	u32 i;
 
@@ -48,7 +48,7 @@ static int queue_init(struct bf_queue *q, struct bf_filter *f)
 		q->free[i] = f->depth - 1 - i;
 	}
 	q->nr_free = f->depth;
-	return 0;
+	return bf_spin_init(q, spin_us, q - f->queues);
 }
 
 static void queue_free(struct bf_queue *q)
@@ -57,6 +57,7 @@ static void queue_free(struct bf_queue *q)
 
 	if (!q->filter)
 		return;
+	bf_spin_exit(q);
 	cancel_work_sync(&q->work);
 	list_for_each_entry_safe(ev, next, &q->events, node)
 		kfree(ev);
@@ -157,7 +158,8 @@ static int check(const struct bfuse_register *arg)
 	    (arg->flags & ~BFUSE_FILTER_ATTACHABLE) || !arg->nr_queues || arg->nr_queues > BFUSE_QUEUES_MAX ||
 	    !is_power_of_2(arg->depth) || arg->depth > BFUSE_DEPTH_MAX || arg->slot_size > BFUSE_SLOT_MAX ||
 	    (arg->slot_size && (!is_power_of_2(arg->slot_size) || arg->slot_size < SZ_4K)) ||
-	    !policy_is_plain(arg->unknown) || arg->__reserved || arg->__reserved1)
+	    !policy_is_plain(arg->unknown) || arg->spin_us > BFUSE_SPIN_MAX ||
+	    arg->__reserved1)
 		return -EINVAL;
 	return 0;
 }
@@ -206,7 +208,7 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	if (!err)
 		err = lay_out(f);
 	for (i = 0; !err && i < f->nr_queues; i++)
-		err = queue_init(&f->queues[i], f);
+		err = queue_init(&f->queues[i], f, arg->spin_us);
 	if (!err)
 		return f;
 	filter_free(f);

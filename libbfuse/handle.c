@@ -99,6 +99,8 @@ static void complete_registration(struct bfuse_register *reg)
 		reg->features |= BFUSE_F_MODIFY;
 	if (reg->defaults.verdicts & 1u << BFUSE_HOLD)
 		reg->features |= BFUSE_F_HELD;
+	if (reg->spin_us)
+		reg->features |= BFUSE_F_SPIN;
 	if (reg->slot_size)
 		reg->features |= BFUSE_F_PAYLOAD;
 	if (reg->defaults.policy == BFUSE_POLICY_HOLD)

@@ -41,6 +41,9 @@ struct io {
 	uint32_t done_flags;
 };
 
+/* Entries that are taken and answered together. */
+#define BATCH 64
+
 /**
  * struct bfuse_queue - one pair of rings.
  * @taken: index in the request ring up to which entries were taken; published with the next get or wait, so that the
@@ -48,6 +51,7 @@ struct io {
  * @lock: protects the filter's end of the verdict ring.
  * @put: index in the verdict ring up to which verdicts were put.
  * @ios: one per tag, for callback filters.
+ * @own: what callbacks of this batch have answered, not yet put: the serving thread's own.
  * @server: the thread that serves the queue, valid if @served.
  */
 struct bfuse_queue {
@@ -61,6 +65,8 @@ struct bfuse_queue {
 	uint32_t taken;
 	pthread_mutex_t lock;
 	uint32_t put;
+	struct bfuse_verdict own[BATCH];
+	unsigned int nr_own;
 	struct io *ios;
 	pthread_t server;
 	atomic_bool served;
@@ -110,6 +116,7 @@ struct bfuse__command {
 	unsigned int nr_devices;
 	int ready_fd;
 	bool replace;
+	bool realtime;
 	bool verbose;
 	bool help;
 	struct bfuse_register reg;
@@ -128,6 +135,8 @@ void bfuse__detach_all(struct bfuse *bfuse);
 void bfuse__tell_attached(struct bfuse *bfuse, uint32_t attachment);
 
 /* queue.c */
+int bfuse__queue_put_own(struct bfuse_queue *queue);
+int bfuse__queue_look(struct bfuse_queue *queue);
 int bfuse__queue_map(struct bfuse *bfuse, unsigned int number);
 void bfuse__queue_unmap(struct bfuse_queue *queue);
 
@@ -137,6 +146,7 @@ void bfuse__ios_free(struct bfuse_queue *queue);
 struct io *bfuse__io_begin(struct bfuse_queue *queue, const struct bfuse_request *request);
 void bfuse__io_end(struct io *io);
 
+int bfuse__reply_here(struct io *io, int reply);
 bool bfuse__is_served_here(const struct bfuse_queue *queue);
 
 /* inject.c */
@@ -145,6 +155,9 @@ unsigned int bfuse__inject_done(struct bfuse *bfuse, const struct bfuse_request 
 /* options.c: 0, or enum bfuse_exit after a line on stderr */
 int bfuse__parse(struct bfuse__command *command, int argc, char **argv, const struct bfuse_filter *filter, void *user);
 void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filter *filter);
+
+/* harden.c */
+void bfuse__realtime(struct bfuse *bfuse);
 
 /* ready.c */
 void bfuse__ready(struct bfuse *bfuse, int fd);

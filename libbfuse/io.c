@@ -297,26 +297,43 @@ static int keep_promise(const struct io *io, int reply)
 	return promised & 1u << BFUSE_COMPLETE ? -EIO : BFUSE_REPLY_PASS;
 }
 
-int bfuse_reply(struct bfuse_io *public, int reply)
+static int to_verdict(struct io *io, int reply, struct bfuse_verdict *verdict)
 {
-	struct io *io = bfuse__io(public);
-	struct bfuse_queue *queue = io->queue;
-	struct bfuse_verdict verdict = { .tag = public->request.tag };
-	int err;
-
+	*verdict = (struct bfuse_verdict){ .tag = io->public.request.tag };
 	if (!is_reply(io, reply))
 		return -EINVAL;
 	reply = keep_promise(io, reply);
 	if (reply == BFUSE_REPLY_NOTIFY)
-		verdict.flags = BFUSE_VERDICT_NOTIFY;
+		verdict->flags = BFUSE_VERDICT_NOTIFY;
 	else if (reply == BFUSE_REPLY_HOLD)
-		verdict.flags = BFUSE_VERDICT_HOLD;
+		verdict->flags = BFUSE_VERDICT_HOLD;
 	else if (reply == BFUSE_REPLY_MODIFY)
-		modify_verdict(io, &verdict);
+		modify_verdict(io, verdict);
 	else if (reply != BFUSE_REPLY_PASS)
-		complete_verdict(io, reply < 0 ? reply : 0, &verdict);
+		complete_verdict(io, reply < 0 ? reply : 0, verdict);
 	/* From the moment that the verdict is in the ring the tag may come again at any time: @io isn't ours any more. */
 	drop_buffer(io);
-	err = bfuse_queue_put(queue, &verdict);
+	return 0;
+}
+
+int bfuse_reply(struct bfuse_io *public, int reply)
+{
+	struct io *io = bfuse__io(public);
+	struct bfuse_queue *queue = io->queue;
+	struct bfuse_verdict verdict;
+	int err = to_verdict(io, reply, &verdict);
+
+	if (!err)
+		err = bfuse_queue_put(queue, &verdict);
 	return err || bfuse__is_served_here(queue) ? err : bfuse_queue_flush(queue);
+}
+
+/* What a callback returned: kept until the whole batch has been handled, and then put into the ring at once. */
+int bfuse__reply_here(struct io *io, int reply)
+{
+	struct bfuse_queue *queue = io->queue;
+	int err = to_verdict(io, reply, &queue->own[queue->nr_own]);
+
+	queue->nr_own += !err;
+	return err;
 }

@@ -79,6 +79,8 @@ static int serve(struct bfuse *bfuse, const struct bfuse__command *command, cons
 	if (err)
 		return err;
 	bfuse_harden(bfuse);
+	if (command->realtime)
+		bfuse__realtime(bfuse);
 	err = bfuse_set_filter(bfuse, filter, user, &command->reg);
 	if (!err)
 		err = bfuse_start(bfuse);

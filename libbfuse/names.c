@@ -53,7 +53,7 @@ static const char *const verdicts[BFUSE_VERBS] = {
 };
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify",
-	[7] = "inject", [10] = "replace", [12] = "log" };
+	[7] = "inject", [10] = "replace", [12] = "log", [17] = "spin" };
 
 static const char *const log_events[] = {
 	[BFUSE_LOG_ATTACHED] = "attached",   [BFUSE_LOG_DETACHED] = "detached", [BFUSE_LOG_DIED] = "died",

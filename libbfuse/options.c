@@ -21,6 +21,8 @@ enum {
 	OPT_HOLD,
 	OPT_ATTACHABLE,
 	OPT_REPLACE,
+	OPT_REALTIME,
+	OPT_SPIN,
 	OPT_READY_FD,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -44,6 +46,8 @@ static const struct common_option common[] = {
 	{ { "hold", "MS", "how long a hold lasts" }, OPT_HOLD },
 	{ { "attachable", NULL, "let \"bfuse attach\" put it on further devices" }, OPT_ATTACHABLE },
 	{ { "replace", NULL, "take over from a running filter of the same name and altitude, without a gap" }, OPT_REPLACE },
+	{ { "realtime", NULL, "serve with real-time priority; callbacks must never compute for long" }, OPT_REALTIME },
+	{ { "spin", "US", "look for requests so long before sleeping, without system calls; takes two CPUs a queue" }, OPT_SPIN },
 	{ { "ready-fd", "FD", "write a newline there when all devices are filtered" }, OPT_READY_FD },
 	{ { "verbose", NULL, "say more" }, OPT_VERBOSE },
 	{ { "help", NULL, "this" }, OPT_HELP },
@@ -150,6 +154,11 @@ static int parse_common(struct bfuse__command *command, int id, const char *valu
 	case OPT_REPLACE:
 		command->replace = true;
 		return 0;
+	case OPT_REALTIME:
+		command->realtime = true;
+		return 0;
+	case OPT_SPIN:
+		return parse_number(command, "spin", value, 1, BFUSE_SPIN_MAX, &reg->spin_us);
 	case OPT_READY_FD:
 		status = parse_number(command, "ready-fd", value, 0, 65535, &fd);
 		command->ready_fd = status ? -1 : (int)fd;
@@ -236,6 +245,10 @@ static int check_command(const struct bfuse__command *command, char **rest)
 	if (!command->nr_devices && !(command->reg.flags & BFUSE_FILTER_ATTACHABLE)) {
 		fprintf(stderr, "%s: no device given; use --device PATH, or --attachable to wait for some\n",
 			command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (command->realtime && command->reg.spin_us) {
+		fprintf(stderr, "%s: --spin with --realtime would leave a CPU to nothing else\n", command->program);
 		return BFUSE_EXIT_USAGE;
 	}
 	if (command->reg.defaults.policy != BFUSE_POLICY_HOLD &&

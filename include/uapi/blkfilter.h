@@ -56,6 +56,7 @@
 #define BFUSE_SLOT_MAX		(1u << 20)	/* bytes of payload per tag */
 #define BFUSE_MEMORY_MAX	(1ull << 30)	/* bytes of rings and slots per filter */
 #define BFUSE_DEADLINE_MAX	3600000	/* milliseconds */
+#define BFUSE_SPIN_MAX		1000000	/* microseconds */
 #define BFUSE_INJECT_MAX	(1u << 20)	/* bytes of data of one injected request */
 
 /**
@@ -234,6 +235,7 @@ struct bfuse_verdict {
  * @request_head: written by the filter: entries it has consumed.
  * @verdict_tail: written by the filter: entries published in the verdict ring.
  * @verdict_head: written by the kernel: entries it has consumed.
+ * @flags: written by the kernel: BFUSE_QUEUE_*. For filters that registered with spin_us only.
  */
 struct bfuse_queue_head {
 	__u32	request_tail;
@@ -243,8 +245,17 @@ struct bfuse_queue_head {
 	__u32	verdict_tail;
 	__u32	__pad2[15];
 	__u32	verdict_head;
-	__u32	__pad3[15];
+	__u32	flags;
+	__u32	__pad3[14];
 };
+
+/*
+ * bfuse_queue_head.flags
+ *
+ * NEED_ENTER	nobody looks at the verdict ring: verdicts want a BFUSE_ENTER. Look at it after the store to verdict_tail,
+ *		with a full memory barrier in between.
+ */
+#define BFUSE_QUEUE_NEED_ENTER	(1u << 0)
 
 /**
  * enum bfuse_policy - what becomes of requests that the filter can't answer: it died, or the deadline has passed.
@@ -295,6 +306,7 @@ struct bfuse_interest {
 #define BFUSE_F_INJECT		(1ull << 7)	/* BFUSE_INJECT */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
 #define BFUSE_F_LOG		(1ull << 12)	/* BFUSE_LOG */
+#define BFUSE_F_SPIN		(1ull << 17)	/* bfuse_register.spin_us */
 
 /**
  * struct bfuse_info - BFUSE_GET_INFO: what this module can do. Needs no privilege beyond opening the device.
@@ -336,6 +348,11 @@ struct bfuse_info {
  * @known_ops: mask of enum bfuse_op that the filter knows, whether it wants to see them or not.
  * @unknown: what becomes of operations that it does not know: BFUSE_POLICY_PASS, or BFUSE_POLICY_ERROR (they fail with
  *	EOPNOTSUPP; for filters whose promise would be broken by any I/O that they don't understand).
+ * @spin_us: 0, or for a filter that spins on its request ring rather than wait in BFUSE_ENTER: up to BFUSE_SPIN_MAX. A kernel
+ *	thread for each queue applies verdicts as they appear, until so many microseconds after the last one, or until one is
+ *	refused, which the next BFUSE_ENTER tells; then it sleeps, and bfuse_queue_head.flags says so. A BFUSE_ENTER
+ *	with verdicts and without min_requests has it look again. It takes a processor as a spinning filter does. The first
+ *	call of a thread that serves must be a BFUSE_ENTER all the same.
  * @defaults: what BFUSE_ATTACH uses with BFUSE_ATTACH_DEFAULTS.
  * @filter: out: id of the filter, unique until the module is unloaded.
  * @entries: out: entries of each ring, a power of two. The request ring has room for all that can be in flight.
@@ -359,7 +376,7 @@ struct bfuse_register {
 	__u32	slot_size;
 	__u32	known_ops;
 	__u32	unknown;
-	__u32	__reserved;
+	__u32	spin_us;
 	struct bfuse_interest defaults;
 	__u32	filter;
 	__u32	entries;

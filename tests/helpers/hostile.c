@@ -216,7 +216,7 @@ static void bad_registrations(void)
 	expect_register(EINVAL, slot_size = 512);
 	expect_register(EINVAL, slot_size = 1u << 31);
 	expect_register(EINVAL, unknown = BFUSE_POLICY_HOLD);
-	expect_register(EINVAL, __reserved = 1);
+	expect_register(EINVAL, spin_us = BFUSE_SPIN_MAX + 1);
 	expect_register(EINVAL, defaults.ops = 1u << 31);
 	expect_register(EINVAL, defaults.payload = 1u << BFUSE_OP_WRITE);
 	expect_register(EINVAL, defaults.verdicts = 1u << 31);
