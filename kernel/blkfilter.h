@@ -53,7 +53,7 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_INJECT | BFUSE_F_REPLACE | BFUSE_F_LOG | BFUSE_F_SPIN)
+			 BFUSE_F_INJECT | BFUSE_F_REPLACE | BFUSE_F_LOG | BFUSE_F_SPIN | BFUSE_F_LAYERS)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD)
 
 /* Who submitted a bio, and when; pids in the initial namespace. */
@@ -87,7 +87,9 @@ enum bf_tag_state {
 struct bf_request {
 	struct bf_mark		mark;	/* first: bio->bi_private points here */
 	struct bio		*bio;
-	struct bf_attachment	*att;
+	struct bf_attachment	*att;	/* whose request it is; goes down the layers with the verdict */
+	struct bf_attachment	*first;	/* in whose lane the tag counts */
+	struct bf_attachment	*layer[BFUSE_LAYERS_MAX]; /* of @layers, for filters that have such */
 	struct bf_queue		*queue;
 	struct block_device	*bdev;	/* this, and the next two: as intercepted */
 	struct bvec_iter	iter;
@@ -96,6 +98,7 @@ struct bf_request {
 	u32			length;
 	u8			op;
 	u8			state;	/* enum bf_tag_state */
+	u8			layers;	/* who may be @att: 1 << layer; who is not @first is joined by the lane */
 	bool			notify;
 	bool			hold;	/* its completion waits for the filter */
 	bool			completed; /* below; nothing but that completion is left */
@@ -117,9 +120,10 @@ struct bf_request {
 struct bf_lane {
 	struct bio_list		waiting;	/* no tag yet, oldest first */
 	u32			nr_waiting;
-	bool			stacked;	/* what it passes down may need further tags of this queue */
+	bool			stacked;	/* what it passes down may need further tags of this queue: for a lower disk or layer */
 	u32			nr_redeliver;	/* so many at the head were with a predecessor */
 	u32			nr_tags;	/* tags in any state but FREE and STALE */
+	u32			nr_joined;	/* tags that count in a higher layer's lane, and may come down here */
 	u32			nr_sent;
 	unsigned long		since;		/* jiffies of the last progress of @waiting */
 	struct list_head	hungry;		/* queue->hungry while anything waits */
@@ -191,6 +195,7 @@ struct bf_filter {
 	u32			entries;
 	u32			known_ops;
 	u32			unknown;	/* policy */
+	bool			layered;	/* BFUSE_F_LAYERS */
 	struct bfuse_interest	defaults;
 	bool			dead;		/* set once, under bf_lock */
 	bool			stalled;	/* some attachment may be BFUSE_STATE_STALLED */
@@ -256,6 +261,8 @@ struct bf_attachment {
 	struct block_device	*bdev;		/* pinned by its struct device */
 	bool			is_part;
 	u64			rank;
+	u8			layer;
+	bool			stacked;	/* see struct bf_lane */
 	u32			id;
 	u64			match;		/* bf_op_bit() of what to steal: wanted, or unknown and to be failed */
 	u64			bypass_base;	/* dev->bypassed when it came */
@@ -346,8 +353,14 @@ void bf_chain_remove(struct bf_attachment *att);
 struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid);
 bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid);
 struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bdev, u64 rank);
+struct bf_attachment *bf_chain_below(const struct bf_attachment *att);
 
 /* attachment.c: its life */
+static inline u32 bf_altitude(const struct bf_attachment *att)
+{
+	return (u32)att->rank;
+}
+
 extern struct list_head bf_attachments;
 extern u32 bf_nr_attachments;
 u64 bf_rank(const struct block_device *bdev, u32 altitude);
@@ -377,6 +390,7 @@ void bf_queue_pump(struct bf_queue *q);
 bool bf_queue_has_pending(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
+void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att);
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
 struct bio *bf_tag_take_bio(struct bf_request *rq);
 void bf_tag_free(struct bf_request *rq);
@@ -387,9 +401,18 @@ void bf_lane_add(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_del(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_get(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_put(struct bf_lane *lane, struct bf_queue *q);
+void bf_lane_join(struct bf_lane *lane);
+void bf_lane_part(struct bf_lane *lane);
 u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q);
 void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
 		  bool again);
+
+/* layer.c: several attachments of a filter to one device, in one crossing */
+void bf_layers_join(struct bf_request *rq, struct bio *bio);
+struct bf_attachment *bf_layer(const struct bf_request *rq, u8 layer);
+void bf_layers_take(struct bf_request *rq, struct bf_attachment *from);
+void bf_layers_part(struct bf_request *rq);
+u32 bf_layers_verdicts(const struct bf_request *rq);
 
 /* ring.c: the kernel's end of the request ring */
 u32 bf_ring_room(const struct bf_queue *q);

@@ -195,6 +195,7 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	INIT_WORK(&f->free, free_work);
 	memcpy(f->name, arg->name, sizeof(f->name));
 	f->altitude = arg->altitude;
+	f->layered = arg->features & BFUSE_F_LAYERS;
 	f->flags = arg->flags;
 	f->nr_queues = arg->nr_queues;
 	f->depth = arg->depth;
@@ -265,7 +266,7 @@ static void bereave(struct bf_attachment *att)
 		WRITE_ONCE(att->state, BFUSE_STATE_ORPHAN);
 	/* Here, where none of them can be gone already. */
 	bf_log(BFUSE_LOG_DIED, att, 0, 0);
-	pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, att->filter->name, att->filter->altitude,
+	pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, att->filter->name, bf_altitude(att),
 		att->state == BFUSE_STATE_ORPHAN ? " and left an orphan" : "");
 	/* Under bf_lock, where only a LEAVING attachment may be about to end. */
 	if (att->state == BFUSE_STATE_ORPHAN && att->interest.policy == BFUSE_POLICY_HOLD)

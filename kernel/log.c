@@ -27,7 +27,7 @@ static void fill(struct bfuse_log *e, enum bfuse_log_event event, const struct b
 		.status = status,
 		.attachment = att->id,
 		.filter = f->id,
-		.altitude = f->altitude,
+		.altitude = bf_altitude(att),
 		.pid = READ_ONCE(f->server),
 		.major = MAJOR(att->bdev->bd_dev),
 		.minor = MINOR(att->bdev->bd_dev),

@@ -120,7 +120,7 @@ static const struct bf_call {
 } calls[] = {
 	[_IOC_NR(BFUSE_GET_INFO)] = { do_info, sizeof(struct bfuse_info), sizeof(struct bfuse_info), ASK },
 	[_IOC_NR(BFUSE_REGISTER)] = { do_register, sizeof(struct bfuse_register), sizeof(struct bfuse_register) },
-	[_IOC_NR(BFUSE_ATTACH)] = { do_attach, sizeof(struct bfuse_attach), sizeof(struct bfuse_attach) },
+	[_IOC_NR(BFUSE_ATTACH)] = { do_attach, sizeof(struct bfuse_attach), offsetofend(struct bfuse_attach, adopted) },
 	[_IOC_NR(BFUSE_DETACH)] = { do_detach, sizeof(struct bfuse_detach), sizeof(struct bfuse_detach) },
 	[_IOC_NR(BFUSE_ENTER)] = { do_enter, sizeof(struct bfuse_enter), sizeof(struct bfuse_enter), SERVE },
 	[_IOC_NR(BFUSE_DATA)] = { do_data, sizeof(struct bfuse_data), sizeof(struct bfuse_data), SERVE },

@@ -65,7 +65,7 @@ void bf_tag_free(struct bf_request *rq)
 	if (rq->state == BF_TAG_STALE)
 		q->nr_stale--;
 	else
-		bf_lane_put(&rq->att->lanes[q - q->filter->queues], q);
+		bf_layers_part(rq);
 	rq->state = BF_TAG_FREE;
 	rq->bio = NULL;
 	q->free[q->nr_free++] = rq - q->requests;
@@ -129,26 +129,28 @@ static void send(struct bf_request *rq, struct bf_lane *lane, bool with_data, bo
 		.tgid = origin->tgid,
 		.injector = origin->injector,
 		.cpu = origin->cpu,
+		.layers = rq->layers,
 	};
 	bf_ring_advance(rq->queue);
 }
 
-static void count_delivery(const struct bf_request *rq, bool redelivered)
+void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att)
 {
-	bf_count(rq->att, delivered);
-	bf_count(rq->att, ops[rq->op]);
+	bf_count(att, delivered);
+	bf_count(att, ops[rq->op]);
 	if (rq->op == BFUSE_OP_READ)
-		bf_count_many(rq->att, bytes_read, rq->length);
+		bf_count_many(att, bytes_read, rq->length);
 	else if (bf_op_sends_data(rq->op))
-		bf_count_many(rq->att, bytes_written, rq->length);
-	if (redelivered)
-		bf_count(rq->att, redelivered);
+		bf_count_many(att, bytes_written, rq->length);
+	if (att != rq->first)
+		bf_count(att, taken);
 }
 
 static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u8 op, const struct bf_origin *origin)
 {
 	rq->bio = bio;
 	rq->att = lane->att;
+	rq->first = lane->att;
 	rq->bdev = bio->bi_bdev;
 	rq->iter = bio->bi_iter;
 	rq->remapped = bio_flagged(bio, BIO_REMAPPED);
@@ -166,6 +168,7 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u
 	rq->mark.origin = *origin;
 	bf_mark_bio(bio, &rq->mark, bf_request_endio);
 	bf_lane_get(lane, rq->queue);
+	bf_layers_join(rq, bio);
 }
 
 /*
@@ -189,7 +192,9 @@ static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio
 		if (rq->abandoned)
 			return false;
 	}
-	count_delivery(rq, redelivered);
+	bf_count_delivery(rq, rq->att);
+	if (redelivered)
+		bf_count(rq->att, redelivered);
 	send(rq, lane, with_data, redelivered);
 	return true;
 }

@@ -45,6 +45,7 @@ static void wake_sleepers(struct bf_queue *q)
 			wake_up_process(sleeper);
 		rcu_read_unlock();
 	}
+	/* The caller has the barrier. */
 	if (waitqueue_active(&q->wait))
 		wake_up_all(&q->wait);
 }
@@ -63,6 +64,7 @@ void bf_queue_wake(struct bf_queue *q)
 	/* Pairs with who begins to wait: it sees what was published, or we see it. */
 	smp_mb();
 	wake_sleepers(q);
+	/* After the barrier above, as poll_wait() has one. */
 	if (waitqueue_active(&q->filter->poll_wait))
 		wake_up_poll(&q->filter->poll_wait, EPOLLIN);
 }

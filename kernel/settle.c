@@ -231,7 +231,7 @@ void bf_settle_hold_expired(struct work_struct *work)
 	if (over) {
 		bf_log(BFUSE_LOG_ABANDONED, att, 0, 0);
 		pr_warn("%pg: no successor for \"%s\" at altitude %u: its requests %s\n", att->bdev, att->filter->name,
-			att->filter->altitude, final_policy(att) == BFUSE_POLICY_PASS ? "pass" : "fail");
+			bf_altitude(att), final_policy(att) == BFUSE_POLICY_PASS ? "pass" : "fail");
 		if (final_policy(att) == BFUSE_POLICY_PASS) {
 			bf_attachment_leave(att, 0);
 			over = false;
@@ -277,6 +277,8 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 		rq->state = BF_TAG_STALE;
 		q->nr_stale++;
 		lane->nr_sent--;
+		bf_lane_get(lane, q);	/* keeps the attachment while this goes on */
+		bf_layers_part(rq);
 	}
 	spin_unlock_irq(&q->lock);
 	if (!bio)
@@ -355,7 +357,7 @@ static void stall(struct bf_attachment *att)
 		return;
 	}
 	pr_warn("%pg: \"%s\" at altitude %u has not answered within %u ms: its policy decides until it does\n",
-		att->bdev, att->filter->name, att->filter->altitude, att->interest.deadline_ms);
+		att->bdev, att->filter->name, bf_altitude(att), att->interest.deadline_ms);
 }
 
 /* Nothing that the kernel could wait for will serve this lane. */

@@ -127,7 +127,8 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 {
 	switch (err) {
 	case -EEXIST:
-		return fail_altitude(bfuse, attach->fd, label, bfuse->reg.altitude, "choose another with --altitude");
+		return fail_altitude(bfuse, attach->fd, label,
+				     attach->altitude ? attach->altitude : bfuse->reg.altitude, "choose another with --altitude");
 	case -EBUSY:
 		return fail_hook(bfuse, label);
 	case -EOPNOTSUPP:
@@ -186,32 +187,35 @@ static int attach_own(struct bfuse *bfuse, struct bfuse_attach *attach)
 	return err;
 }
 
-static int attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
-		     uint32_t flags, uint32_t *attachment)
+/* @attach has the fd, and flags, altitude and layer. */
+static int attach_fd(struct bfuse *bfuse, struct bfuse_attach *attach, const char *label,
+		     const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	struct bfuse_attach attach = { .size = sizeof(attach), .fd = fd, .flags = flags };
 	int err;
 
+	attach->size = sizeof(*attach);
 	if (interest)
-		attach.interest = *interest;
+		attach->interest = *interest;
 	else
-		attach.flags |= BFUSE_ATTACH_DEFAULTS;
-	err = attach_own(bfuse, &attach);
+		attach->flags |= BFUSE_ATTACH_DEFAULTS;
+	err = attach_own(bfuse, attach);
 	if (err)
-		return fail_attach(bfuse, &attach, label, err);
-	if (attach.adopted)
+		return fail_attach(bfuse, attach, label, err);
+	if (attach->adopted)
 		bfuse__log(bfuse, LOG_NOTICE, "%s: took over %llu requests of a predecessor", label,
-			   (unsigned long long)attach.adopted);
+			   (unsigned long long)attach->adopted);
 	if (attachment)
-		*attachment = attach.attachment;
-	bfuse__tell_attached(bfuse, attach.attachment);
+		*attachment = attach->attachment;
+	bfuse__tell_attached(bfuse, attach->attachment);
 	return 0;
 }
 
 int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct bfuse_interest *interest,
 		    uint32_t *attachment)
 {
-	return attach_fd(bfuse, fd, label, interest, 0, attachment);
+	struct bfuse_attach attach = { .fd = fd };
+
+	return attach_fd(bfuse, &attach, label, interest, attachment);
 }
 
 /* O_NONBLOCK: a drive without a medium must not make us wait. Never for writing: nothing may react to our close. */
@@ -233,27 +237,36 @@ static int open_device(struct bfuse *bfuse, const char *path)
 	return bfuse__fail(bfuse, -ENOTBLK, BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", path);
 }
 
-static int attach_path(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t flags,
-		       uint32_t *attachment)
+static int attach_path(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest,
+		       const struct bfuse_attach *how, uint32_t *attachment)
 {
-	int fd = open_device(bfuse, path);
+	struct bfuse_attach attach = *how;
 	int err;
 
-	if (fd < 0)
-		return fd;
-	err = attach_fd(bfuse, fd, path, interest, flags, attachment);
-	close(fd);
+	attach.fd = open_device(bfuse, path);
+	if (attach.fd < 0)
+		return attach.fd;
+	err = attach_fd(bfuse, &attach, path, interest, attachment);
+	close(attach.fd);
 	return err;
 }
 
 int bfuse_attach(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	return attach_path(bfuse, path, interest, 0, attachment);
+	return attach_path(bfuse, path, interest, &(struct bfuse_attach){ .flags = 0 }, attachment);
 }
 
 int bfuse_replace(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	return attach_path(bfuse, path, interest, BFUSE_ATTACH_REPLACE, attachment);
+	return attach_path(bfuse, path, interest, &(struct bfuse_attach){ .flags = BFUSE_ATTACH_REPLACE }, attachment);
+}
+
+int bfuse_attach_layer(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t altitude,
+		       unsigned int layer, uint32_t flags, uint32_t *attachment)
+{
+	struct bfuse_attach how = { .flags = flags, .altitude = altitude, .layer = layer };
+
+	return attach_path(bfuse, path, interest, &how, attachment);
 }
 
 /* For the message when its altitude is taken. */

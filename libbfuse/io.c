@@ -299,7 +299,7 @@ static int keep_promise(const struct io *io, int reply)
 
 static int to_verdict(struct io *io, int reply, struct bfuse_verdict *verdict)
 {
-	*verdict = (struct bfuse_verdict){ .tag = io->public.request.tag };
+	*verdict = (struct bfuse_verdict){ .tag = io->public.request.tag, .layer = (uint8_t)io->public.layer };
 	if (!is_reply(io, reply))
 		return -EINVAL;
 	reply = keep_promise(io, reply);

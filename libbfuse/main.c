@@ -48,18 +48,31 @@ static int start_watching(struct bfuse *bfuse, pthread_t *thread)
 	return pthread_create(thread, NULL, watch_signals, bfuse);
 }
 
+static int attach_layers(struct bfuse *bfuse, const struct bfuse__command *command, const char *device)
+{
+	uint32_t flags = command->replace ? BFUSE_ATTACH_REPLACE : 0;
+	unsigned int layer = 0;
+	int err;
+
+	do {
+		err = bfuse_attach_layer(bfuse, device, NULL, layer ? bfuse->reg.altitude - layer : 0, layer, flags, NULL);
+		if (err)
+			return err;
+		fprintf(stderr, "%s: attached to %s at altitude %u\n", command->program, device,
+			bfuse->reg.altitude - layer);
+	} while (++layer < bfuse->filter->layers);
+	return 0;
+}
+
 static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < command->nr_devices; i++) {
-		err = command->replace ? bfuse_replace(bfuse, command->devices[i], NULL, NULL) :
-					 bfuse_attach(bfuse, command->devices[i], NULL, NULL);
+		err = attach_layers(bfuse, command, command->devices[i]);
 		if (err)
 			return err;
-		fprintf(stderr, "%s: attached to %s at altitude %u\n", command->program, command->devices[i],
-			bfuse->reg.altitude);
 	}
 	bfuse__ready(bfuse, command->ready_fd);
 	return 0;

@@ -53,7 +53,7 @@ static const char *const verdicts[BFUSE_VERBS] = {
 };
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify",
-	[7] = "inject", [10] = "replace", [12] = "log", [17] = "spin" };
+	[7] = "inject", [10] = "replace", [12] = "log", [17] = "spin", [18] = "layers" };
 
 static const char *const log_events[] = {
 	[BFUSE_LOG_ATTACHED] = "attached",   [BFUSE_LOG_DETACHED] = "detached", [BFUSE_LOG_DIED] = "died",
@@ -72,6 +72,7 @@ static const char *const reasons[] = {
 	[BFUSE_REASON_LENGTH] = "the request is longer than its slot, and no data were stored; or it is too long to be modified",
 	[BFUSE_REASON_RESERVED] = "a reserved field is not zero",
 	[BFUSE_REASON_OP] = "what it asks for is not defined for this operation",
+	[BFUSE_REASON_LAYER] = "not a layer that the request was presented to",
 	[BFUSE_REASON_CONTEXT] =
 		"a request with an inline encryption context or integrity metadata can't be changed or held",
 };

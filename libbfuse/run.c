@@ -49,8 +49,16 @@ static void handle_request(struct bfuse_queue *queue, const struct bfuse_request
 	struct bfuse *bfuse = queue->bfuse;
 	struct io *io = bfuse__io_begin(queue, request);
 	bfuse_op_fn callback = request->op < BFUSE_OP_COUNT ? bfuse->ops[request->op] : NULL;
+	unsigned int layers = request->layers;
+	int reply;
 
-	take_reply(io, callback ? callback(&io->public, bfuse->user) : BFUSE_REPLY_PASS);
+	/* One layer after the other, while they pass it. */
+	do {
+		io->public.layer = layers ? (unsigned int)__builtin_ctz(layers) : 0;
+		layers &= layers - 1;
+		reply = callback ? callback(&io->public, bfuse->user) : BFUSE_REPLY_PASS;
+	} while (layers && reply == BFUSE_REPLY_PASS);
+	take_reply(io, reply);
 }
 
 static void handle_held(struct bfuse_queue *queue, const struct bfuse_request *done)

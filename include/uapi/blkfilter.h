@@ -57,6 +57,7 @@
 #define BFUSE_MEMORY_MAX	(1ull << 30)	/* bytes of rings and slots per filter */
 #define BFUSE_DEADLINE_MAX	3600000	/* milliseconds */
 #define BFUSE_SPIN_MAX		1000000	/* microseconds */
+#define BFUSE_LAYERS_MAX	8	/* attachments of one filter to one device */
 #define BFUSE_INJECT_MAX	(1u << 20)	/* bytes of data of one injected request */
 
 /**
@@ -146,6 +147,9 @@ enum bfuse_event {
  * @status: BFUSE_DONE, BFUSE_INJECTED: 0 or a negative errno. BFUSE_EVENT: see the event.
  * @injector: BFUSE_REQUEST with BFUSE_RQ_INJECTED: id of the filter that did; pid and tgid are its thread's. Otherwise 0.
  * @cpu: CPU that submitted, or for BFUSE_DONE completed, the bio.
+ * @layers: BFUSE_REQUEST: mask of 1u << bfuse_attach.layer. The lowest bit is @attachment; the others are attachments of this
+ *	filter to the same device that the request meets next, one directly after the other, if those before them pass
+ *	it: see bfuse_verdict.layer.
  */
 struct bfuse_request {
 	__u8	kind;
@@ -165,7 +169,7 @@ struct bfuse_request {
 		__u32	injector;
 	};
 	__u16	cpu;
-	__u16	__reserved;
+	__u16	layers;
 };
 
 /**
@@ -219,10 +223,13 @@ enum bfuse_verb {
  *	ETIMEDOUT, ENOMEM, EROFS and EPERM (both reach the submitter as EIO), and EAGAIN (only for BFUSE_RQ_NOWAIT;
  *	io_uring hands it to the application instead of trying again).
  * @tag: the request's.
+ * @layer: out of bfuse_request.layers, whose verdict it is. Those before it in the mask pass the request, as BFUSE_PASS
+ *	without flags; to those behind it, if it passes as well, the request is presented on its own. The BFUSE_DONE has
+ *	the attachment of this layer, and a second verdict this layer.
  */
 struct bfuse_verdict {
 	__u8	type;
-	__u8	__reserved0;
+	__u8	layer;
 	__u16	flags;
 	__s32	status;
 	__u64	tag;
@@ -307,6 +314,7 @@ struct bfuse_interest {
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
 #define BFUSE_F_LOG		(1ull << 12)	/* BFUSE_LOG */
 #define BFUSE_F_SPIN		(1ull << 17)	/* bfuse_register.spin_us */
+#define BFUSE_F_LAYERS		(1ull << 18)	/* bfuse_attach.altitude and layer; must be registered to use them */
 
 /**
  * struct bfuse_info - BFUSE_GET_INFO: what this module can do. Needs no privilege beyond opening the device.
@@ -403,6 +411,10 @@ struct bfuse_register {
  * @policy: out: the policy in force, never BFUSE_POLICY_DEFAULT.
  * @adopted: out: requests taken over from a predecessor that died under BFUSE_POLICY_HOLD or is replaced.
  *
+ * @altitude: 0, or where to attach instead of the filter's own altitude: a filter may have several attachments to a device.
+ * @layer: 0 to BFUSE_LAYERS_MAX - 1, greater for a lower altitude of the same device, else EINVAL. Layers that
+ *	follow each other directly see a request in one crossing: see bfuse_request.layers. 0 for somebody else's filter.
+ *
  * BFUSE_ATTACH_REPLACE is for the next version of a running filter: from one moment to the next requests go to the new
  * attachment. The predecessor answers what it has, and then gets BFUSE_EVENT_DETACHED; if it dies first, its successor
  * gets that, too. For a dead predecessor it is as without the flag. ESRCH: there is no filter of this name to replace. Only
@@ -425,6 +437,8 @@ struct bfuse_attach {
 	__u32	attachment;
 	__u32	policy;
 	__u64	adopted;
+	__u32	altitude;
+	__u32	layer;
 };
 
 /* struct bfuse_detach.flags */
@@ -461,6 +475,7 @@ enum bfuse_reason {
 	BFUSE_REASON_LENGTH	= 7,	/* more data than the slot can hold, without STORED or ZERO; too long for MODIFY */
 	BFUSE_REASON_RESERVED	= 8,	/* a reserved field is not zero */
 	BFUSE_REASON_OP		= 9,	/* a verb that is not defined for this operation */
+	BFUSE_REASON_LAYER	= 14,	/* not one of those that the request is presented to */
 	BFUSE_REASON_CONTEXT	= 11,	/* inline encryption context or integrity metadata: can't be changed or held */
 };
 
@@ -758,7 +773,7 @@ BFUSE_ASSERT_SIZE(bfuse_queue_head, 256);
 BFUSE_ASSERT_SIZE(bfuse_interest, 64);
 BFUSE_ASSERT_SIZE(bfuse_info, 64);
 BFUSE_ASSERT_SIZE(bfuse_register, 176);
-BFUSE_ASSERT_SIZE(bfuse_attach, 96);
+BFUSE_ASSERT_SIZE(bfuse_attach, 104);
 BFUSE_ASSERT_SIZE(bfuse_detach, 16);
 BFUSE_ASSERT_SIZE(bfuse_enter, 40);
 BFUSE_ASSERT_SIZE(bfuse_data, 40);

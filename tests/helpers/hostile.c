@@ -92,7 +92,7 @@ static void malformed_verdicts(struct raw *r)
 	refused(r, (struct bfuse_verdict){ .type = BFUSE_COMPLETE, .status = -EIO, .flags = BFUSE_VERDICT_ZERO },
 		BFUSE_REASON_FLAGS);
 	refused(r, (struct bfuse_verdict){ .__reserved = { 0, 0, 1 } }, BFUSE_REASON_RESERVED);
-	refused(r, (struct bfuse_verdict){ .__reserved0 = 1 }, BFUSE_REASON_RESERVED);
+	refused(r, (struct bfuse_verdict){ .layer = 1 }, BFUSE_REASON_LAYER);
 }
 
 static void tag_twice(struct raw *r)
