@@ -76,6 +76,8 @@ install: user
 	@[ -n "$(DESTDIR)" ] || ldconfig
 
 uninstall:
+	@if [ -z "$(DESTDIR)" ] && command -v dkms >/dev/null && [ -d /var/lib/dkms/blkfilter/$(VERSION) ]; then \
+		dkms remove blkfilter/$(VERSION) --all; fi
 	@for d in $(USER_DIRS); do $(SUBMAKE) -C $$d uninstall || exit 1; done
 	rm -f $(DESTDIR)$(PREFIX)/include/blkfilter.h $(DESTDIR)$(PREFIX)/share/man/man8/bfuse.8
 	rm -rf $(DESTDIR)$(DKMS_DIR)

@@ -36,19 +36,17 @@ u64 bf_rank(const struct block_device *bdev, u32 altitude)
 	return (u64)bdev_is_partition((struct block_device *)bdev) << 32 | altitude;
 }
 
-static void attachment_free(struct kref *ref)
+static void attachment_free(struct bf_attachment *att)
 {
-	struct bf_attachment *att = container_of(ref, struct bf_attachment, ref);
-
 	if (att->dev)
 		bf_device_put(att->dev);
 	if (att->bdev)
 		put_device(&att->bdev->bd_device);
 	if (att->filter)
 		bf_filter_put(att->filter);
-	if (att->heir)
-		bf_attachment_put(att->heir);
+	bf_interest_end(att);
 	free_percpu(att->stat);
+	bf_ways_free(att->ways);
 	kfree(att->attached);
 	kfree(att->detached);
 	kfree_rcu(att, rcu);
@@ -56,10 +54,20 @@ static void attachment_free(struct kref *ref)
 	module_put(THIS_MODULE);
 }
 
-/* May sleep. */
+static void last_put(struct kref *ref)
+{
+}
+
+/* May sleep. The last reference drops the heir's, too: a loop, for a filter that is stuck may have had any number of heirs. */
 void bf_attachment_put(struct bf_attachment *att)
 {
-	kref_put(&att->ref, attachment_free);
+	struct bf_attachment *heir;
+
+	while (att && kref_put(&att->ref, last_put)) {
+		heir = att->heir;
+		attachment_free(att);
+		att = heir;
+	}
 }
 
 /* Walks over all attachments without keeping bf_lock: drops @att's reference, takes the next one's. */
@@ -88,6 +96,18 @@ struct bf_attachment *bf_attachment_above(u32 id)
 	}
 	bf_unlock(noio);
 	return found;
+}
+
+/* Under bf_lock: an attachment of @f that is not about to end. */
+struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id)
+{
+	struct bf_attachment *att;
+
+	lockdep_assert_held(&bf_mutex);
+	list_for_each_entry(att, &f->attachments, of_filter)
+		if (att->id == id && att->state != BFUSE_STATE_LEAVING)
+			return att;
+	return NULL;
 }
 
 static bool is_idle(struct bf_attachment *att)
@@ -155,6 +175,7 @@ static void gone(struct bf_attachment *att)
 {
 	struct bf_filter *f = att->filter;
 	struct bf_event *ev = att->detached;
+	s32 reason = att->reason;
 	unsigned int noio;
 
 	cancel_delayed_work_sync(&att->hold);
@@ -178,10 +199,13 @@ static void gone(struct bf_attachment *att)
 	/* Whoever hears of it finds it gone: the module can be unloaded. */
 	kref_get(&f->ref);
 	att->detached = NULL;
-	ev->status = att->reason;
 	complete_all(&att->gone);
 	bf_attachment_put(att);
-	bf_queue_post_event(f, ev);
+	/* The filter was never told of one that is undone. */
+	if (ev) {
+		ev->status = reason;
+		bf_queue_post_event(f, ev);
+	}
 	bf_filter_put(f);
 }
 
@@ -199,7 +223,7 @@ static void reap(struct work_struct *work)
 	struct bf_attachment *att = container_of(work, struct bf_attachment, reap);
 
 	if (is_adopting(att))
-		return;		/* succeed() will queue this again */
+		return;		/* bf_attachment_open() will queue this again */
 	if (!att->unhooked) {
 		synchronize_rcu();
 		att->unhooked = true;
@@ -220,6 +244,7 @@ void bf_attachment_leave(struct bf_attachment *att, int reason)
 	att->reason = reason;
 	if (att->in_chain)
 		bf_chain_remove(att);
+	bf_changeset_end(att);
 	queue_work(bf_wq, &att->reap);
 }
 
@@ -254,8 +279,11 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 	att->stat = alloc_percpu(struct bf_stat);
 	att->attached = alloc_event(BFUSE_EVENT_ATTACHED);
 	att->detached = alloc_event(BFUSE_EVENT_DETACHED);
-	if (!att->stat || !att->attached || !att->detached) {
+	if (arg->interest.verdicts & BF_WAY_VERBS)
+		att->ways = bf_ways_alloc(f);
+	if (!att->stat || !att->attached || !att->detached || (!att->ways && (arg->interest.verdicts & BF_WAY_VERBS))) {
 		free_percpu(att->stat);
+		bf_ways_free(att->ways);
 		kfree(att->attached);
 		kfree(att->detached);
 		kfree(att);
@@ -271,12 +299,14 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 	get_device(&bdev->bd_device);
 	att->bdev = bdev;
 	att->is_part = bdev_is_partition(bdev);
+	att->sectors = bdev_nr_sectors(bdev);
 	att->rank = bf_rank(bdev, arg->altitude ?: f->altitude);
 	att->layer = arg->layer;
 	att->interest = arg->interest;
 	att->match = bf_match_of(arg->interest.ops & f->known_ops);
 	if (f->unknown == BFUSE_POLICY_ERROR)
 		att->match |= bf_match_of(~f->known_ops);
+	bf_interest_init(att);
 	init_lanes(att);
 	return att;
 }
@@ -314,20 +344,38 @@ static bool may_succeed(const struct bf_attachment *heir, const struct bf_attach
 	return other->state == BFUSE_STATE_ORPHAN || (replace && other->filter != heir->filter);
 }
 
+/* What is attached to, and how to see that it is gone: by the inode of an open file, or by the flag of an existing device's offer. */
+struct seat {
+	struct block_device	*bdev;	/* the caller keeps it */
+	struct inode		*inode;
+	const bool		*gone;
+};
+
+/*
+ * Under bf_lock. A device that leaves is unhashed, or the flag set, before device.c is told under this lock, so either we see it
+ * or it sees us. Who comes when the filters of a disk are already being called for its removal would not be called any more.
+ */
+static bool is_gone(const struct seat *seat)
+{
+	if (seat->inode ? inode_unhashed(seat->inode) : seat->gone && *seat->gone)
+		return true;
+	return bf_disk_is_leaving(seat->bdev->bd_disk);
+}
+
 /*
  * Publishes @att, whose device the caller prepared but somebody else may have published meanwhile. *@dead, with a
  * reference, is the one whose place it takes. -EAGAIN: try again with the published device.
  */
-static int publish(struct bf_attachment *att, struct inode *inode, bool replace, struct bf_attachment **dead)
+static int publish(struct bf_attachment *att, const struct seat *seat, u32 flags, struct bf_attachment **dead)
 {
+	bool replace = flags & BFUSE_ATTACH_REPLACE;
 	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
 	struct bf_attachment *other = NULL;
 
 	lockdep_assert_held(&bf_mutex);
 	if (att->filter->dead)
 		return -ESHUTDOWN;
-	/* A device that leaves is unhashed before device.c is told, so either we see it or it sees us. */
-	if (inode_unhashed(inode))
+	if (is_gone(seat))
 		return -ENXIO;
 	if (dev && dev != att->dev)
 		return -EAGAIN;
@@ -348,25 +396,28 @@ static int publish(struct bf_attachment *att, struct inode *inode, bool replace,
 	att->id = ++last_id;
 	att->attached->attachment = att->id;
 	att->detached->attachment = att->id;
-	att->adopting = other;
+	att->adopting = other || (flags & BFUSE_ATTACH_DRAIN);
 	list_add_tail(&att->all, &bf_attachments);
 	list_add_tail(&att->of_filter, &att->filter->attachments);
 	att->filter->nr_attachments++;
 	bf_nr_attachments++;
 	bf_log(BFUSE_LOG_ATTACHED, att, 0, 0);
 	add_lanes(att, true);
+	if (other)
+		bf_ways_inherit(att->ways, other->ways);
 	bf_chain_insert(att);
 	if (other) {
 		kref_get(&other->ref);
 		kref_get(&att->ref);
 		WRITE_ONCE(other->heir, att);
 		bf_chain_remove(other);
+		bf_changeset_inherit(att, other);
 	}
 	*dead = other;
 	return 0;
 }
 
-static int publish_retry(struct bf_attachment *att, struct inode *inode, bool replace, struct bf_attachment **dead)
+static int publish_retry(struct bf_attachment *att, const struct seat *seat, u32 flags, struct bf_attachment **dead)
 {
 	unsigned int noio;
 	int err;
@@ -376,7 +427,7 @@ static int publish_retry(struct bf_attachment *att, struct inode *inode, bool re
 		if (!att->dev)
 			return -ENOMEM;
 		noio = bf_lock();
-		err = publish(att, inode, replace, dead);
+		err = publish(att, seat, flags, dead);
 		bf_unlock(noio);
 		if (err == -EAGAIN) {
 			bf_device_put(att->dev);
@@ -386,11 +437,41 @@ static int publish_retry(struct bf_attachment *att, struct inode *inode, bool re
 	return err;
 }
 
+/* While it enters the chain its process' threads don't wait for disks (server.c). */
+static int take_seat(struct bf_attachment *att, const struct seat *seat, u32 flags, struct bf_attachment **dead)
+{
+	int err = bf_server_suspend(att->filter);
+
+	if (!err)
+		err = publish_retry(att, seat, flags, dead);
+	bf_server_resume(att->filter);
+	return err;
+}
+
+/* What reaches @att need not wait any longer: for a predecessor's requests, or for the drain. May sleep. */
+void bf_attachment_open(struct bf_attachment *att)
+{
+	unsigned int noio = bf_lock();
+	bool was_adopting = att->adopting;
+	u32 i;
+
+	WRITE_ONCE(att->adopting, false);
+	if (was_adopting && att->state == BFUSE_STATE_LEAVING)
+		queue_work(bf_wq, &att->reap);
+	bf_unlock(noio);
+	if (!was_adopting)
+		return;
+	if (att->state == BFUSE_STATE_ORPHAN)
+		bf_settle_lanes(att, true);
+	for (i = 0; i < att->filter->nr_queues; i++)
+		bf_queue_pump(&att->filter->queues[i]);
+}
+
 /* Takes what @dead holds. Until here its submitters went to it, or wait with the heir. */
 static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 {
 	unsigned int noio;
-	u32 i, adopted;
+	u32 adopted;
 
 	synchronize_rcu();
 	adopted = bf_adopt(heir, dead);
@@ -400,55 +481,88 @@ static u32 succeed(struct bf_attachment *heir, struct bf_attachment *dead)
 	/* It may have been leaving already, and have seen what was adopted since. */
 	if (!list_empty(&dead->all))
 		queue_work(bf_wq, &dead->reap);
-	WRITE_ONCE(heir->adopting, false);
-	if (heir->state == BFUSE_STATE_LEAVING)
-		queue_work(bf_wq, &heir->reap);
 	bf_unlock(noio);
 	bf_attachment_put(dead);
-	if (heir->state == BFUSE_STATE_ORPHAN)
-		bf_settle_lanes(heir, true);
-	for (i = 0; i < heir->filter->nr_queues; i++)
-		bf_queue_pump(&heir->filter->queues[i]);
+	bf_attachment_open(heir);
 	return adopted;
 }
 
-static long attach(struct bf_filter *f, struct file *file, struct bfuse_attach *arg, bool foreign)
+static int finish(struct bf_attachment *att, struct bf_drain *drain, struct bf_attachment *dead,
+		  struct bfuse_attach *arg)
 {
-	struct inode *inode = file->f_mapping->host;
-	struct block_device *bdev = I_BDEV(inode);
+	int drained = BFUSE_DRAINED_NOT;
+
+	arg->adopted = 0;
+	if (dead) {
+		/* Who takes over from the dead has them before anything new: a drain would wait for what waits for it. */
+		arg->adopted = succeed(att, dead);
+	} else if (drain) {
+		drained = bf_drain_wait(drain, att);
+		if (drained < 0)
+			return drained;
+		bf_log(BFUSE_LOG_DRAINED, att, 0, drained);
+		bf_attachment_open(att);
+	}
+	arg->drained = drained;
+	return 0;
+}
+
+static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_attach *arg, bool foreign)
+{
 	struct bf_attachment *att, *dead;
+	struct bf_drain *drain = NULL;
 	int err;
 
-	if (bf_disk_bypasses_bios(bdev->bd_disk))
+	if (bf_disk_bypasses_bios(seat->bdev->bd_disk))
 		return -EOPNOTSUPP;
-	err = bf_device_watch(bdev);
-	if (!err)
-		err = bf_hook_get();
+	err = bf_hook_get();
 	if (err)
 		return err;
-	att = attachment_alloc(f, bdev, arg);
+	att = attachment_alloc(f, seat->bdev, arg);
 	if (!att) {
 		bf_hook_put();
 		return -ENOMEM;
 	}
 	kref_get(&att->ref);
-	err = bf_server_suspend(f);
+	if (arg->flags & BFUSE_ATTACH_DRAIN)
+		drain = bf_drain_begin(att, arg->drain_ms);
+	err = PTR_ERR_OR_ZERO(drain);
 	if (!err)
-		err = publish_retry(att, inode, arg->flags & BFUSE_ATTACH_REPLACE, &dead);
-	bf_server_resume(f);
+		err = take_seat(att, seat, arg->flags, &dead);
 	if (err) {
+		bf_drain_end(drain);
 		bf_attachment_put(att);
 		bf_attachment_put(att);
 		return err;
 	}
-	arg->adopted = dead ? succeed(att, dead) : 0;
+	err = finish(att, drain, dead, arg);
+	bf_drain_end(drain);
 	arg->attachment = att->id;
 	arg->policy = att->interest.policy;
 	mod_delayed_work(bf_wq, &f->watch, 1);
-	if (foreign)
+	if (foreign && !err)
 		bf_queue_post_event(f, xchg(&att->attached, NULL));
 	bf_attachment_put(att);
-	return 0;
+	return err;
+}
+
+/*
+ * In the thread of a filter that accepts, while whoever offers waits. Here BFUSE_ATTACH_REPLACE is only for where there is
+ * somebody.
+ */
+long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer)
+{
+	struct seat seat = { .bdev = call->bdev, .gone = call->gone };
+	struct bfuse_attach arg = { .flags = answer->flags & BFUSE_ATTACH_REPLACE, .interest = answer->interest };
+	long err = attach(call->filter, &seat, &arg, false);
+
+	if (err == -ESRCH) {
+		arg.flags = 0;
+		err = attach(call->filter, &seat, &arg, false);
+	}
+	answer->attachment = arg.attachment;
+	answer->policy = arg.policy;
+	return err;
 }
 
 static int choose_interest(const struct bf_filter *f, struct bfuse_attach *arg)
@@ -471,12 +585,23 @@ static long attach_fd(struct bf_filter *f, struct bfuse_attach *arg, bool foreig
 	file = fget(arg->fd);
 	if (!file)
 		return -EBADF;
-	if (S_ISBLK(file_inode(file)->i_mode))
-		err = attach(f, file, arg, foreign);
-	else
+	if (S_ISBLK(file_inode(file)->i_mode)) {
+		struct inode *inode = file->f_mapping->host;
+		struct seat seat = { .bdev = I_BDEV(inode), .inode = inode };
+
+		err = attach(f, &seat, arg, foreign);
+	} else {
 		err = -ENOTBLK;
+	}
 	fput(file);
 	return err;
+}
+
+static bool drain_is_good(const struct bfuse_attach *arg)
+{
+	if (!(arg->flags & BFUSE_ATTACH_DRAIN))
+		return !arg->drain_ms;
+	return !(arg->flags & BFUSE_ATTACH_REPLACE) && arg->drain_ms <= BFUSE_DEADLINE_MAX;
 }
 
 /* @own may be NULL. */
@@ -486,8 +611,8 @@ long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
 	struct bf_filter *f = own;
 	long err;
 
-	if ((arg->flags & ~(BFUSE_ATTACH_DEFAULTS | BFUSE_ATTACH_REPLACE)) || arg->altitude > BFUSE_ALTITUDE_MAX ||
-	    arg->layer >= BFUSE_LAYERS_MAX)
+	if ((arg->flags & ~(BFUSE_ATTACH_DEFAULTS | BFUSE_ATTACH_DRAIN | BFUSE_ATTACH_REPLACE)) || !drain_is_good(arg) ||
+	    arg->altitude > BFUSE_ALTITUDE_MAX || arg->layer >= BFUSE_LAYERS_MAX)
 		return -EINVAL;
 	if ((arg->altitude || arg->layer) && (foreign || (f && !f->layered)))
 		return -EINVAL;
@@ -499,7 +624,7 @@ long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
 		return -ENOENT;
 	if (!(f->flags & BFUSE_FILTER_ATTACHABLE))
 		err = -EACCES;
-	else if (arg->flags != BFUSE_ATTACH_DEFAULTS)
+	else if ((arg->flags & ~BFUSE_ATTACH_DRAIN) != BFUSE_ATTACH_DEFAULTS)
 		err = -EINVAL;
 	else
 		err = attach_fd(f, arg, true);

@@ -70,6 +70,28 @@ static u32 rare_flags(blk_opf_t opf)
 	       (opf & REQ_FAILFAST_MASK ? BFUSE_RQ_FAILFAST : 0);
 }
 
+static const struct {
+	blk_opf_t opf;
+	u32 flag;
+} flag_map[] = {
+	{ REQ_FUA, BFUSE_RQ_FUA },
+	{ REQ_PREFLUSH, BFUSE_RQ_PREFLUSH },
+	{ REQ_SYNC, BFUSE_RQ_SYNC },
+	{ REQ_META, BFUSE_RQ_META },
+	{ REQ_PRIO, BFUSE_RQ_PRIO },
+	{ REQ_RAHEAD, BFUSE_RQ_RAHEAD },
+	{ REQ_BACKGROUND, BFUSE_RQ_BACKGROUND },
+	{ REQ_NOWAIT, BFUSE_RQ_NOWAIT },
+	{ REQ_POLLED, BFUSE_RQ_POLLED },
+	{ REQ_NOUNMAP, BFUSE_RQ_NOUNMAP },
+	{ REQ_FAILFAST_MASK, BFUSE_RQ_FAILFAST },
+	{ REQ_SWAP, BFUSE_RQ_SWAP },
+	{ REQ_ATOMIC, BFUSE_RQ_ATOMIC },
+	{ REQ_IDLE, BFUSE_RQ_IDLE },
+	{ REQ_NOMERGE, BFUSE_RQ_NOMERGE },
+	{ REQ_INTEGRITY, BFUSE_RQ_INTEGRITY },
+};
+
 u32 bf_bio_flags(struct bio *bio)
 {
 	const blk_opf_t rare = REQ_FUA | REQ_PREFLUSH | REQ_PRIO | REQ_RAHEAD | REQ_BACKGROUND | REQ_POLLED | REQ_NOUNMAP |
@@ -82,6 +104,18 @@ u32 bf_bio_flags(struct bio *bio)
 	if (bio_has_crypt_ctx(bio))
 		flags |= BFUSE_RQ_ENCRYPTED;
 	return flags;
+}
+
+/* The reverse, as far as bi_opf tells. */
+blk_opf_t bf_opf_of(u32 flags)
+{
+	blk_opf_t opf = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(flag_map); i++)
+		if (flags & flag_map[i].flag)
+			opf |= flag_map[i].opf;
+	return opf;
 }
 
 /* A bio for a partition counts from the partition's start until the block layer has remapped it (BIO_REMAPPED). */

@@ -10,7 +10,11 @@
  *			left the chain, a grace period has passed, and each lane counts zero requests (attachment.c).
  *	 bf_lane	part of the attachment: its requests in one queue of its filter.
  *	bf_inject	a request that the filter starts itself. Ends when its completion is in the ring (inject.c).
+ *	bf_upcall	a call to a filter, on the stack of whoever waits for the answer (upcall.c).
+ *	bf_target	another place for data, of one filter. Held by its table and by each request that uses it (target.c).
+ *	bf_leg		a bio of our own that does a part of a request. Ends when that bio does (leg.c).
  *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
+ *	bf_changeset	chunks that have changed, kept for an attachment (changeset.c).
  *
  * An intercepted bio is not cloned. Its completion is hooked (bi_end_io, bi_private), the same bio goes on, and what it
  * had is put back when it completes. So nothing can be missing in a clone: cgroup, encryption context, integrity
@@ -22,8 +26,11 @@
  *			allocations under it are GFP_NOIO, user memory is never touched under it.
  *	bf_queue.lock	spinlock, interrupts off: tags, lanes and the kernel's side of the rings. No bio is submitted or
  *			completed under it.
- *	bf_device.lock	spinlock, interrupts off: list of bios to submit. A leaf.
- * RCU: the hash of devices and their chains.
+ *	bf_device.lock, bf_target.lock
+ *			spinlock, interrupts off: list of bios to submit. A leaf.
+ *	bf_copies.lock	spinlock, interrupts off: copies under way, and who waits for them. A leaf.
+ *	bf_ways.lock	spinlock, interrupts off: who waits for memory; what the log has not told of. A leaf.
+ * RCU: the hash of devices and their chains; the targets of a filter.
  */
 #ifndef BLKFILTER_H
 #define BLKFILTER_H
@@ -40,12 +47,16 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/mempool.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
 #include <linux/rculist.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "../include/uapi/blkfilter.h"
 #include "compat/compat.h"
@@ -53,8 +64,11 @@
 #define BF_RANK_TOP	U64_MAX
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
-			 BFUSE_F_INJECT | BFUSE_F_REPLACE | BFUSE_F_LOG | BFUSE_F_SPIN | BFUSE_F_LAYERS)
-#define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD)
+			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_URING | BFUSE_F_LOG | \
+			 BFUSE_F_RANGES | BFUSE_F_CHUNKS | BFUSE_F_MARK | BFUSE_F_SPIN | BFUSE_F_LAYERS)
+/* Verbs that name other places. */
+#define BF_WAY_VERBS	(1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR)
+#define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD | BF_WAY_VERBS)
 
 /* Who submitted a bio, and when; pids in the initial namespace. */
 struct bf_origin {
@@ -71,6 +85,77 @@ struct bf_mark {
 	void			*private;
 	struct gendisk		*disk;	/* only compared */
 	struct bf_origin	origin;
+};
+
+/*
+ * Another place for a filter's data. @lock and @bios are for those that may not be sent, or done, by the thread at hand.
+ */
+struct bf_target {
+	struct kref		ref;
+	struct rcu_head		rcu;
+	u32			id;
+	bool			read_only;
+	bool			forced;		/* each write is to be on stable media */
+	bool			inline_ok;	/* who submits to it waits for hardware only */
+	u32			block_size;
+	struct file		*file;
+	struct block_device	*bdev;		/* the file's, or NULL: a regular file */
+	struct block_device	*below;		/* of a regular file: the device of its file system, if it has just one; compared */
+	spinlock_t		lock;
+	struct bio_list		bios;
+	struct work_struct	work;
+	struct workqueue_struct	*wq;
+	struct work_struct	free;
+};
+
+/* The sectors @start to @last of an attached device, and who must not change them before its copy is done. */
+struct bf_range {
+	struct rb_node		rb;
+	u64			start, last, subtree_last;
+	struct list_head	parked;
+	struct list_head	node;		/* in another's @parked, or bf_ways.hungry */
+};
+
+/*
+ * What a verdict says of other places, its targets with a reference: one for each tag, if the attachment may say such
+ * things. From the verdict to the next binding of the tag.
+ */
+struct bf_way {
+	struct bf_request	*rq;
+	struct bf_target	*target, *mirror, *copy;	/* NULL: the device below, or none */
+	u64			sector, mirror_sector, copy_sector, copy_source;
+	u32			copy_length, copied, piece;
+	u16			flags;		/* BFUSE_VERDICT_* */
+	bool			redirected;
+	bool			copying;
+	u8			step;		/* of the copy: copy.c */
+	blk_status_t		copy_status, mirror_status;
+	struct bf_leg		*leg;		/* the copy's */
+	struct bf_range		range;
+};
+
+/* The copies under way in one place of a chain, whoever takes that place: held by the attachments that have, or had, it. */
+struct bf_copies {
+	struct kref		ref;
+	spinlock_t		lock;
+	struct rb_root_cached	ranges;
+};
+
+/* What an attachment has for them: its own pools, for what is below it may need some as well to let it go on. */
+struct bf_ways {
+	struct bio_set		legs;
+	mempool_t		pages;
+	struct workqueue_struct	*wq;
+	struct bf_copies	*copies;
+	struct work_struct	feed;
+	atomic_t		starving;	/* requests in @hungry, or being fed */
+	spinlock_t		lock;
+	struct list_head	hungry;		/* waiting for memory, under @lock */
+	struct {
+		u64		count;		/* failures that the log has not told of */
+		unsigned long	logged;		/* jiffies */
+	} failures[2];				/* under @lock */
+	struct bf_way		way[];		/* [filter->nr_queues * filter->depth] */
 };
 
 enum bf_tag_state {
@@ -91,8 +176,9 @@ struct bf_request {
 	struct bf_attachment	*first;	/* in whose lane the tag counts */
 	struct bf_attachment	*layer[BFUSE_LAYERS_MAX]; /* of @layers, for filters that have such */
 	struct bf_queue		*queue;
-	struct block_device	*bdev;	/* this, and the next two: as intercepted */
+	struct block_device	*bdev;	/* this, and the next three: as intercepted */
 	struct bvec_iter	iter;
+	blk_opf_t		opf;
 	bool			remapped;
 	u64			sector;	/* as presented */
 	u32			length;
@@ -108,8 +194,9 @@ struct bf_request {
 	blk_status_t		status;
 	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */
 	void			*staged; /* if they can't go to the bio: all of its data as they are to be */
-	atomic_t		parts;	/* shadow.c: parts under way */
-	u32			built;	/* bytes that have parts */
+	atomic_t		parts;	/* leg.c: legs under way */
+	u32			built;	/* shadow.c: bytes that have legs; leg.c: legs */
+	struct bf_way		*way;	/* NULL: its verdict knows only the one below */
 	struct work_struct	work;
 	u64			tag;
 	unsigned long		sent;	/* jiffies */
@@ -133,8 +220,34 @@ struct bf_lane {
 struct bf_event {
 	struct list_head	node;
 	u8			op;		/* enum bfuse_event */
+	bool			embedded;	/* in a bf_upcall, which retracts it; else freed when it is in the ring */
 	u32			attachment;
 	s32			status;
+	u64			tag;
+};
+
+enum bf_call_state { BF_CALL_OPEN, BF_CALL_TAKEN, BF_CALL_OVER };
+
+struct bf_upcall {
+	struct list_head	node;		/* filter->upcalls; under bf_lock */
+	struct bf_filter	*filter;	/* this and the next two: the caller keeps them */
+	struct block_device	*bdev;
+	struct bf_attachment	*att;		/* NULL: an offer */
+	const bool		*gone;		/* of an existing device: set under bf_lock when it is removed */
+	enum bf_call_state	state;		/* this and the next two under bf_lock */
+	int			result;		/* see bf_upcall() */
+	int			error;		/* of an acceptance */
+	unsigned long		end;		/* jiffies */
+	struct completion	done;
+	struct bf_event		event;
+};
+
+/* A command of io_uring that waits for requests, at most one a queue. Under queue->wait.lock. */
+struct bf_uring {
+	struct wait_queue_entry	wait;		/* in queue->wait */
+	struct io_uring_cmd	*cmd;
+	u32			min;
+	struct delayed_work	patience;	/* its end, on kernels that can't cancel it */
 };
 
 /* Queues share no cache line, nor do those who send requests and the thread that answers, but for what one tells the other. */
@@ -168,7 +281,8 @@ struct bf_queue {
 	atomic_t		calls;		/* of BFUSE_ENTER, under way */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
-	atomic_t		waiters;	/* threads that wait for requests in BFUSE_ENTER */
+	struct bf_uring		uring;
+	atomic_t		waiters;	/* threads, and the command, that wait for requests in BFUSE_ENTER */
 	bool			wake;		/* BFUSE_ENTER_WAKE for the next of them */
 	struct blk_plug_cb	wake_plug;	/* ring.c */
 	unsigned long		wake_plug_used;	/* bit 0 */
@@ -185,6 +299,7 @@ struct bf_filter {
 	struct list_head	attachments;	/* under bf_lock */
 	u32			nr_attachments;
 	u32			nr_stacked;	/* attachments to stacked devices */
+	u32			nr_bitmaps;	/* chunk bitmaps that were ever made; under bf_lock */
 	u32			id;
 	char			name[BFUSE_NAME_MAX];
 	u32			altitude;
@@ -195,8 +310,19 @@ struct bf_filter {
 	u32			entries;
 	u32			known_ops;
 	u32			unknown;	/* policy */
+	u64			features;
+	struct list_head	upcalls;	/* this and the next four under bf_lock */
+	struct list_head	rules;
+	u32			nr_rules;
+	u64			offered;
+	u64			unanswered;
+	u32			call_ms;
+	struct work_struct	match_work;	/* offers what is there already */
 	bool			layered;	/* BFUSE_F_LAYERS */
 	struct bfuse_interest	defaults;
+	struct xarray		targets;	/* bf_target by id, RCU */
+	u32			last_target;
+	u32			nr_targets;	/* under bf_lock */
 	bool			dead;		/* set once, under bf_lock */
 	bool			stalled;	/* some attachment may be BFUSE_STATE_STALLED */
 	pid_t			owner;		/* registered it */
@@ -206,6 +332,7 @@ struct bf_filter {
 	u32			nr_attaching;	/* bf_server_suspend(), under bf_lock */
 	bool			shared;		/* other processes serve it as well; set and cleared once, under bf_lock */
 	atomic_t		mappings;	/* each may hold the file beside its descriptors, as does each of queue->calls */
+	atomic_t		calls;		/* of BFUSE_ENTER as commands of io_uring */
 	size_t			queue_bytes;
 	u32			off_requests, off_verdicts, off_slots;
 	wait_queue_head_t	poll_wait;
@@ -220,10 +347,19 @@ struct bf_device {
 	struct hlist_node	node;		/* hash, RCU; under bf_lock */
 	struct gendisk		*disk;		/* pinned by its struct device */
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
+	u32			holders;	/* under bf_lock */
 	u64			match;		/* what is not in here nobody wants */
+	u64			tracked;	/* what is in here changesets want to know */
+	struct bf_attachment	*sole;		/* the only one in the chain, if it is to the whole disk, without zones */
+	bool			has_parts;	/* attachments to partitions are in the chain */
 	bool			may_submit_inline;
 	u32			zone_sectors;	/* 0: it has no zones */
 	u64 __percpu		*bypassed;	/* bios that nobody on the whole disk wants: one count for all of them */
+	struct list_head	changesets;	/* RCU; under bf_lock */
+	atomic_t		change_seq;	/* switches of generations */
+	bool			was_tracked;
+	bool			lost;		/* this, and the next two: change.c; under @lock */
+	u64			lost_first, lost_last;
 	spinlock_t		lock;
 	struct bio_list		bios;		/* marked, to be submitted by @work */
 	struct work_struct	work;
@@ -256,6 +392,7 @@ struct bf_attachment {
 	struct list_head	node;		/* device->chain */
 	struct list_head	all;		/* bf_attachments, by id */
 	struct list_head	of_filter;	/* filter->attachments */
+	struct list_head	departed;	/* of whoever calls it for the last time */
 	struct bf_device	*dev;
 	struct bf_filter	*filter;
 	struct block_device	*bdev;		/* pinned by its struct device */
@@ -265,18 +402,27 @@ struct bf_attachment {
 	bool			stacked;	/* see struct bf_lane */
 	u32			id;
 	u64			match;		/* bf_op_bit() of what to steal: wanted, or unknown and to be failed */
+	u32			narrow;		/* BF_BY_*: what else to ask, see bf_interest_excludes() */
+	blk_opf_t		opf;		/* interest.flags in the kernel's words */
+	struct bf_ranges __rcu	*ranges;
+	struct bf_chunks __rcu	*chunks;
+	struct bf_changeset	*changeset;	/* under bf_lock */
 	u64			bypass_base;	/* dev->bypassed when it came */
 	bool			counts_device;	/* dev->bypassed counts for it, too */
 	struct bfuse_interest	interest;	/* defaults resolved */
 	u32			state;		/* enum bfuse_state; written under bf_lock, except LIVE <-> STALLED */
 	s32			reason;		/* why it is leaving */
 	bool			in_chain;
-	bool			adopting;	/* bios wait until a predecessor's are in front of them */
+	bool			departing;	/* its device is being removed, and it has been called for that */
+	bool			torn;		/* its device is gone: what waits fails */
+	u64			sectors;	/* the device's last known size, for injects when its driver has set that to 0 */
+	bool			adopting;	/* bios wait until a predecessor's are in front of them, or for the drain */
 	bool			unhooked;	/* grace period after leaving the chain has passed */
 	unsigned long		reaped;		/* bit 0 */
 	unsigned long		probe;		/* jiffies: STALLED, but then one request is tried */
 	struct bf_attachment	*heir;		/* it took this one's place; with a reference */
 	struct bf_stat __percpu	*stat;
+	struct bf_ways		*ways;		/* NULL: none of BF_WAY_VERBS is promised */
 	struct bf_event		*attached, *detached;	/* allocated in advance, until they are posted */
 	struct work_struct	reap;
 	struct delayed_work	hold;		/* limit of BFUSE_POLICY_HOLD after a death */
@@ -302,25 +448,30 @@ void bf_hook_put(void);
 bool bf_hook_active(void);
 
 /* device.c: the filtered disks and their chains */
+bool bf_disk_is_hardware(const struct gendisk *disk);
 #define BF_HASH_BITS	10
 extern struct hlist_head bf_devices[1 << BF_HASH_BITS];
 
-/* Under RCU (in the hook: with preemption disabled) or bf_lock. In the hook it is run for each bio in the system. */
-static __always_inline struct bf_device *bf_device_find(const struct gendisk *disk)
+/* Empty for most disks that are not filtered; to see that needs no protection. In the hook, for each bio in the system. */
+static __always_inline struct hlist_head *bf_device_bucket(const struct gendisk *disk)
+{
+	return &bf_devices[hash_ptr(disk, BF_HASH_BITS)];
+}
+
+/* Under RCU (in the hook: with preemption disabled) or bf_lock. */
+static __always_inline struct bf_device *bf_device_in(const struct hlist_head *bucket, const struct gendisk *disk)
 {
 	struct bf_device *dev;
 
-	hlist_for_each_entry_rcu(dev, &bf_devices[hash_ptr(disk, BF_HASH_BITS)], node,
-				 lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
+	hlist_for_each_entry_rcu(dev, bucket, node, lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
 		if (dev->disk == disk)
 			return dev;
 	return NULL;
 }
 
-/* The cheap answer, right for most disks that are not filtered, and it needs no protection. */
-static __always_inline bool bf_device_is_absent(const struct gendisk *disk)
+static __always_inline struct bf_device *bf_device_find(const struct gendisk *disk)
 {
-	return hlist_empty(&bf_devices[hash_ptr(disk, BF_HASH_BITS)]);
+	return bf_device_in(bf_device_bucket(disk), disk);
 }
 
 /* A bit of a mask of the kernel's own operations; an empty flush has that of REQ_OP_FLUSH, which no bio has. */
@@ -344,10 +495,10 @@ void bf_batch_kick(struct bf_batch *batch);
 u64 bf_device_bypassed(const struct bf_device *dev);
 struct bf_device *bf_device_alloc(struct gendisk *disk);
 void bf_device_publish(struct bf_device *dev);
+struct bf_device *bf_device_hold(struct gendisk *disk);
+void bf_device_release(struct bf_device *dev);
 void bf_device_put(struct bf_device *dev);
 void bf_device_submit(struct bf_device *dev, struct bio *bio);
-int bf_device_watch(struct block_device *bdev);
-void bf_device_unwatch(void);
 void bf_chain_insert(struct bf_attachment *att);
 void bf_chain_remove(struct bf_attachment *att);
 struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid);
@@ -365,11 +516,111 @@ extern struct list_head bf_attachments;
 extern u32 bf_nr_attachments;
 u64 bf_rank(const struct block_device *bdev, u32 altitude);
 long bf_attach(struct bf_filter *own, struct bfuse_attach *arg);
+long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer);
 long bf_detach(const struct bfuse_detach *arg);
 void bf_attachment_leave(struct bf_attachment *att, int reason);
+void bf_attachment_open(struct bf_attachment *att);
 struct bf_attachment *bf_attachment_above(u32 id);
 struct bf_attachment *bf_attachment_after(struct bf_attachment *att);
 void bf_attachment_put(struct bf_attachment *att);
+
+struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id);
+
+/* A bio for a partition counts from the partition's start until the block layer has remapped it (BIO_REMAPPED). */
+static __always_inline u64 bf_bio_disk_sector(struct bio *bio)
+{
+	u64 sector = bio->bi_iter.bi_sector;
+
+	return bio_flagged(bio, BIO_REMAPPED) ? sector : sector + bio->bi_bdev->bd_start_sect;
+}
+
+/* interest.c: what an attachment wants to see beyond operations */
+#define BF_BY_FLAGS	(1u << 0)
+#define BF_BY_PROCESS	(1u << 1)
+#define BF_BY_CGROUP	(1u << 2)
+#define BF_BY_PLACE	(1u << 3)	/* ranges, chunks, or both */
+bool bf_interest_is_valid(const struct bfuse_interest *in);
+void bf_interest_init(struct bf_attachment *att);
+void bf_interest_end(struct bf_attachment *att);
+void bf_interest_sum_up(struct bf_attachment *att);
+bool bf_ranges_have(const struct bf_ranges *ranges, u64 first, u64 last);
+bool bf_interest_excludes(const struct bf_attachment *att, struct bio *bio, pid_t tgid);
+long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg);
+u32 bf_ranges_count(const struct bf_attachment *att);
+
+/* Of the 64 bits of @word those from bit @first to bit @last of the whole. */
+static __always_inline u64 bf_bits(u64 word, u64 first, u64 last)
+{
+	u64 bits = ~0ull;
+
+	if (word == first / 64)
+		bits &= ~0ull << (first % 64);
+	if (word == last / 64)
+		bits &= ~0ull >> (63 - last % 64);
+	return bits;
+}
+
+/* chunks.c: which chunks it wants to see */
+struct bf_chunks {
+	u32		shift;	/* of sectors */
+	u64		nr;
+	__le64		*words;	/* shared: hostile */
+	u64		bytes;	/* whole pages */
+	u64		offset;	/* for mmap(2) */
+	struct rcu_head	rcu;
+};
+
+bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last);
+
+/* Sectors that lie in one chunk, and that is not wanted? Under RCU. */
+static __always_inline bool bf_chunk_is_clear(const struct bf_chunks *chunks, u64 first, u64 last)
+{
+	first >>= chunks->shift;
+	last >>= chunks->shift;
+	return last < chunks->nr && first == last &&
+	       !(le64_to_cpu(READ_ONCE(chunks->words[first / 64])) >> (first % 64) & 1);
+}
+
+/* Does @first to @last lie where @att does not look? Under RCU (in the hook: with preemption disabled). */
+static __always_inline bool bf_is_elsewhere(const struct bf_attachment *att, u64 first, u64 last)
+{
+	const struct bf_chunks *chunks = rcu_dereference_check(att->chunks, rcu_read_lock_any_held());
+	const struct bf_ranges *ranges;
+
+	if (chunks && !bf_chunks_want(chunks, first, last))
+		return true;
+	ranges = rcu_dereference_check(att->ranges, rcu_read_lock_any_held());
+	return ranges && !bf_ranges_have(ranges, first, last);
+}
+
+void bf_chunks_clear(struct bf_attachment *att, u64 sector, u32 length);
+void bf_chunks_end(struct bf_attachment *att);
+long bf_chunks(struct bf_filter *f, struct bfuse_chunks *arg);
+bool bf_chunks_is_offset(u64 offset);
+int bf_chunks_mmap(struct bf_filter *f, struct vm_area_struct *vma);
+u32 bf_chunks_shift(const struct bf_attachment *att);
+
+/* change.c: bios in flight that may change data */
+#define BF_CHANGE_ALL	U64_MAX	/* as the last sector: the whole disk */
+typedef void bf_change_fn(void *arg, u64 first, u64 last);
+void bf_change_track(struct bf_device *dev, struct bio *bio);
+void bf_change_endio(struct bio *bio);
+void bf_changes_in_flight(struct bf_device *dev, bf_change_fn *fn, void *arg);
+void bf_change_forget(struct bf_device *dev);
+void bf_change_exit(void);
+
+/* changeset.c: which chunks have changed */
+void bf_changesets_mark(struct bf_device *dev, u64 first, u64 last);
+void bf_changeset_end(struct bf_attachment *att);
+void bf_changeset_inherit(struct bf_attachment *heir, struct bf_attachment *att);
+u32 bf_changeset_shift(const struct bf_attachment *att);
+long bf_mark(struct bf_filter *f, struct bfuse_mark *arg);
+
+/* drain.c: what was submitted before the attach completes */
+struct bf_drain;
+struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms);
+int bf_drain_wait(struct bf_drain *d, struct bf_attachment *att);
+void bf_drain_end(struct bf_drain *d);
 
 /* filter.c: registration, memory, death */
 extern struct list_head bf_filters;
@@ -383,6 +634,28 @@ int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma);
 __poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_table_struct *wait);
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files);
 
+/* upcall.c: calls that a filter answers */
+int bf_upcall(struct bf_upcall *call);
+bool bf_upcall_is_possible(const struct bf_filter *f);
+void bf_upcall_account(struct bf_upcall *call, int result);
+void bf_upcalls_end(struct bf_filter *f);
+void bf_upcalls_void(struct block_device *bdev);
+long bf_offer(struct bf_filter *f, struct bfuse_offer *arg);
+long bf_answer(struct bf_filter *f, struct bfuse_answer *arg);
+
+/* arrival.c: rules, and devices that match them */
+int bf_arrival_init(void);
+void bf_arrival_exit(void);
+void bf_rules_init(struct bf_filter *f);
+void bf_rules_free(struct bf_filter *f);
+long bf_match(struct bf_filter *f, const struct bfuse_match *arg);
+
+/* leaving.c: devices that are removed */
+int bf_leaving_init(void);
+void bf_leaving_exit(void);
+bool bf_disk_is_leaving(const struct gendisk *disk);
+void bf_device_removed(struct block_device *bdev);
+
 /* queue.c: tags and what they carry */
 enum bf_offer { BF_TAKEN, BF_BYPASS };
 enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
@@ -391,6 +664,7 @@ bool bf_queue_has_pending(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
 void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att);
+void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev);
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
 struct bio *bf_tag_take_bio(struct bf_request *rq);
 void bf_tag_free(struct bf_request *rq);
@@ -432,11 +706,14 @@ void bf_queue_wake_plugged(struct bf_queue *q);
 
 /* enter.c: the system call of a serving thread */
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg);
+bool bf_queue_over(struct bf_queue *q, u32 min);
 
-/* spin.c: verdicts without a system call */
-int bf_spin_init(struct bf_queue *q, u32 spin_us, u32 number);
-void bf_spin_exit(struct bf_queue *q);
-void bf_spin_kick(struct bf_queue *q);
+/* uring.c: the same as a command of io_uring */
+struct io_uring_cmd;
+void bf_uring_init(struct bf_queue *q);
+void bf_uring_exit(struct bf_queue *q);
+int bf_uring_enter(struct bf_filter *f, struct io_uring_cmd *cmd, unsigned int issue_flags);
+void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);
@@ -447,22 +724,51 @@ void bf_server_end(struct bf_queue *q);
 int bf_server_suspend(struct bf_filter *f);
 void bf_server_resume(struct bf_filter *f);
 
+/* spin.c: verdicts without a system call */
+int bf_spin_init(struct bf_queue *q, u32 spin_us, u32 number);
+void bf_spin_exit(struct bf_queue *q);
+void bf_spin_kick(struct bf_queue *q);
+
 /* request.c: the way of a bio: mark, present, forward, complete */
 int bf_request_init(void);
 void bf_request_exit(void);
-bool bf_bio_is_marked(const struct bio *bio);
+bool bf_bio_is_tracked(const struct bio *bio);
+void bf_loose_endio(struct bio *bio);
+void bf_request_endio(struct bio *bio);
+void bf_leg_endio(struct bio *bio);
+void bf_inject_endio(struct bio *bio);
+
+static __always_inline bool bf_end_is_ours(bio_end_io_t *end_io)
+{
+	return end_io == bf_request_endio || end_io == bf_loose_endio || end_io == bf_leg_endio || end_io == bf_inject_endio;
+}
+
+/* In the hook, for each bio to a filtered disk. Of a change in flight it matters what is below. */
+static __always_inline bool bf_bio_is_marked(const struct bio *bio)
+{
+	const struct bf_mark *mark = bio->bi_private;
+	bio_end_io_t *end_io = bio->bi_end_io;
+
+	if (end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk) {
+		end_io = mark->end_io;
+		mark = mark->private;
+	}
+	return bf_end_is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk;
+}
+
 void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io);
 void bf_unmark_bio(struct bio *bio, struct bf_mark *mark);
 bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin);
 void bf_intercept(struct bio *bio);
+u32 bf_unseen_flip(void);
+bool bf_unseen_left(u32 era);
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
 void bf_forward(struct bf_request *rq, struct bf_batch *batch);
 void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struct bf_origin *origin,
 		   struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_submit(struct bio *bio);
-void bf_request_endio(struct bio *bio);
 void bf_fail(struct bio *bio, blk_status_t status);
 void bf_end_bio(struct bio *bio);
 void bf_end_again(struct bio *bio);
@@ -474,6 +780,8 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
 unsigned long bf_limit(const struct bf_attachment *att);
 void bf_settle_tag(struct bf_request *rq);
 void bf_settle_lanes(struct bf_attachment *att, bool sent_too);
+bool bf_settle_is_owed(struct bf_attachment *att);
+void bf_settle_now(struct bf_attachment *att);
 void bf_settle_hold_expired(struct work_struct *work);
 void bf_settle_watch(struct work_struct *work);
 void bf_unstall(struct bf_filter *f);
@@ -484,12 +792,10 @@ int bf_shadow_init(void);
 void bf_shadow_exit(void);
 bool bf_shadow_fits(const struct bf_request *rq);
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch);
-void bf_shadow_endio(struct bio *bio);
 
 /* inject.c: requests of a filter's own */
 long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg);
 void bf_inject_post(struct bf_queue *q);
-void bf_inject_endio(struct bio *bio);
 
 /* payload.c: data of a request */
 void bf_unstage(struct bf_request *rq);
@@ -503,13 +809,79 @@ long bf_data(struct bf_filter *f, const struct bfuse_data *arg);
 u8 bf_bio_op(const struct bio *bio);
 u64 bf_match_of(u32 ops);
 u32 bf_bio_flags(struct bio *bio);
+blk_opf_t bf_opf_of(u32 flags);
 u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);
 bool bf_bio_is_refused(struct bio *bio);
 bool bf_op_sends_data(u8 op);
 
+/*
+ * leg.c: bios of our own, which do parts of a request. The request stays in BF_TAG_DOWN and counts them, and itself until the
+ * last is on its way.
+ */
+enum bf_leg_role { BF_LEG_MAIN, BF_LEG_MIRROR, BF_LEG_COPY };
+
+struct bf_leg {
+	struct bf_mark		mark;	/* first: bio->bi_private points here */
+	struct bf_request	*rq;
+	struct bf_target	*target; /* the request's; NULL: it goes below the attachment */
+	struct bf_leg		*shares; /* whose pages it uses, with a count in @users */
+	refcount_t		users;
+	u8			role;
+	void			(*release)(struct bio *bio);	/* of pages that it has itself */
+	struct bio		bio;	/* last: its vectors follow */
+};
+
+struct bf_leg *bf_leg_clone(struct bf_request *rq, enum bf_leg_role role, struct bf_leg *of, u32 offset, gfp_t gfp);
+struct block_device *bf_leg_bdev(const struct bf_request *rq, enum bf_leg_role role);
+void bf_leg_init(struct bf_leg *leg, struct bf_request *rq, enum bf_leg_role role);
+void bf_leg_aim(struct bf_leg *leg, u32 offset);
+void bf_leg_mark(struct bf_leg *leg);
+void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch);
+void bf_leg_put(struct bf_leg *leg);
+void bf_legs_begin(struct bf_request *rq);
+void bf_legs_end(struct bf_request *rq);
+void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch);
+bool bf_legs_send(struct bf_request *rq, struct bf_batch *batch, bool wait);
+
+/* way.c: verdicts that name other places */
+struct bf_ways *bf_ways_alloc(const struct bf_filter *f);
+void bf_ways_free(struct bf_ways *ways);
+void bf_ways_inherit(struct bf_ways *ways, const struct bf_ways *from);
+enum bfuse_reason bf_way_check_form(const struct bfuse_verdict *v);
+enum bfuse_reason bf_way_check_op(const struct bf_request *rq, const struct bfuse_verdict *v);
+enum bfuse_reason bf_way_bind(struct bf_request *rq, const struct bfuse_verdict *v);
+void bf_way_begin(struct bf_request *rq, struct bf_batch *batch);
+void bf_way_go(struct bf_request *rq, struct bf_batch *batch);
+void bf_way_starve(struct bf_request *rq);
+void bf_way_fed(struct bf_ways *ways);
+void bf_way_release(struct bf_request *rq);
+void bf_way_failed(struct bf_request *rq, enum bf_leg_role role, blk_status_t status);
+blk_status_t bf_way_status(const struct bf_request *rq, blk_status_t status);
+void bf_way_describe(const struct bf_request *rq, struct bfuse_request *desc);
+
+/* copy.c: what is to be preserved before a request goes on */
+bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch);
+bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch);
+void bf_copy_endio(struct bf_leg *leg);
+
+/* target.c: other places for data */
+long bf_target_add(struct bf_filter *f, struct bfuse_target *arg);
+long bf_target_remove(struct bf_filter *f, const struct bfuse_untarget *arg);
+void bf_targets_drop(struct bf_filter *f);
+struct bf_target *bf_target_get(struct bf_filter *f, u32 id);
+void bf_target_put(struct bf_target *t);
+bool bf_target_loops(const struct bf_target *t, const struct bf_attachment *att);
+bool bf_range_is_good(u64 sector, u64 bytes, u64 capacity, u32 block_size);
+bool bf_target_takes(const struct bf_target *t, u8 op, u64 sector, u64 bytes);
+void bf_target_submit(struct bf_target *t, struct bio *bio, const struct bf_origin *origin);
+
+/* backing.c: a regular file as a device */
+void bf_backing_do(struct bf_target *t, struct bio *bio);
+
 /* log.c: what happened */
 void bf_log(enum bfuse_log_event event, const struct bf_attachment *att, s32 status, u64 count);
+void bf_log_call(enum bfuse_log_event event, const struct bf_upcall *call, s32 status, u64 count);
 long bf_log_read(struct bfuse_log *arg);
 
 /* list.c: what tools see */

@@ -6,7 +6,7 @@
  * whole disk, then by altitude. A bio meets those of its own partition and those of the disk. To go on below an
  * attachment is to look for the first lower rank, so it does not matter whether that attachment is still there.
  *
- * A device is published while its chain is not empty, and freed when its last attachment is. One that is attached to
+ * A device is published while its chain is not empty or somebody holds it, and freed when its last attachment is. One that is attached to
  * again in between gets a second bf_device; the old one only finishes what it has.
  */
 #include "blkfilter.h"
@@ -17,7 +17,7 @@ struct hlist_head bf_devices[1 << BF_HASH_BITS];
  * Who may wait while submitting. A driver with submit_bio is stacked; a disk without a parent device (loop, nbd,
  * null_blk) may have a file or a process behind it. What remains waits for hardware only.
  */
-static bool is_hardware(const struct gendisk *disk)
+bool bf_disk_is_hardware(const struct gendisk *disk)
 {
 	return !disk->fops->submit_bio && disk_to_dev(disk)->parent;
 }
@@ -49,6 +49,10 @@ static void free_work(struct work_struct *work)
 	 * destroyed.
 	 */
 	synchronize_rcu();
+	if (dev->was_tracked) {
+		bf_change_forget(dev);
+		synchronize_rcu();
+	}
 	destroy_workqueue(dev->wq);
 	put_device(disk_to_dev(dev->disk));
 	free_percpu(dev->bypassed);
@@ -76,9 +80,11 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	kref_init(&dev->ref);
 	get_device(disk_to_dev(disk));
 	dev->disk = disk;
-	dev->may_submit_inline = is_hardware(disk);
+	dev->may_submit_inline = bf_disk_is_hardware(disk);
 	dev->zone_sectors = bdev_is_zoned(disk->part0) ? bdev_zone_sectors(disk->part0) : 0;
 	INIT_LIST_HEAD(&dev->chain);
+	INIT_LIST_HEAD(&dev->changesets);
+	dev->lost_first = U64_MAX;
 	spin_lock_init(&dev->lock);
 	bio_list_init(&dev->bios);
 	INIT_WORK(&dev->work, submit_work);
@@ -150,12 +156,20 @@ void bf_device_publish(struct bf_device *dev)
 
 static void sum_up(struct bf_device *dev)
 {
-	struct bf_attachment *att;
+	struct bf_attachment *att, *sole = NULL;
+	bool has_parts = false;
 	u64 match = 0;
 
 	/* Who bypasses a partition's filter has to be counted one by one. */
-	list_for_each_entry(att, &dev->chain, node)
+	list_for_each_entry(att, &dev->chain, node) {
 		match |= att->is_part ? U64_MAX : att->match;
+		has_parts |= att->is_part;
+	}
+	if (list_is_singular(&dev->chain) && !has_parts && !dev->zone_sectors)
+		sole = list_first_entry(&dev->chain, struct bf_attachment, node);
+	/* Who finds it there finds it initialised. */
+	smp_store_release(&dev->sole, sole);
+	WRITE_ONCE(dev->has_parts, has_parts);
 	WRITE_ONCE(dev->match, match);
 }
 
@@ -190,6 +204,12 @@ void bf_chain_insert(struct bf_attachment *att)
 	sum_up(att->dev);
 }
 
+static void unpublish_unused(struct bf_device *dev)
+{
+	if (list_empty(&dev->chain) && !dev->holders)
+		hlist_del_init_rcu(&dev->node);
+}
+
 /* Readers may still see it for a grace period. */
 void bf_chain_remove(struct bf_attachment *att)
 {
@@ -198,8 +218,31 @@ void bf_chain_remove(struct bf_attachment *att)
 	att->in_chain = false;
 	count_with_device(att, false);
 	sum_up(att->dev);
-	if (list_empty(&att->dev->chain))
-		hlist_del_init_rcu(&att->dev->node);
+	unpublish_unused(att->dev);
+}
+
+/* With a reference, or NULL: the disk is not filtered. It stays published until bf_device_release(). */
+struct bf_device *bf_device_hold(struct gendisk *disk)
+{
+	unsigned int noio = bf_lock();
+	struct bf_device *dev = bf_device_find(disk);
+
+	if (dev) {
+		kref_get(&dev->ref);
+		dev->holders++;
+	}
+	bf_unlock(noio);
+	return dev;
+}
+
+void bf_device_release(struct bf_device *dev)
+{
+	unsigned int noio = bf_lock();
+
+	dev->holders--;
+	unpublish_unused(dev);
+	bf_unlock(noio);
+	bf_device_put(dev);
 }
 
 /* Under bf_lock: who sits at @rank of @bdev? */
@@ -226,11 +269,13 @@ struct bf_attachment *bf_chain_below(const struct bf_attachment *att)
 }
 
 /* The filter's own I/O (of its process @tgid) is not for itself; a filter that gave its policy's way is not there. */
-static __always_inline bool skips(const struct bf_attachment *att, u64 op, pid_t tgid)
+static __always_inline bool skips(const struct bf_attachment *att, struct bio *bio, u64 op, pid_t tgid)
 {
 	u32 state = READ_ONCE(att->state);
 
 	if (!(att->match & op) || (tgid && tgid == READ_ONCE(att->filter->server)))
+		return true;
+	if (unlikely(READ_ONCE(att->narrow)) && bf_interest_excludes(att, bio, tgid))
 		return true;
 	if (likely(state == BFUSE_STATE_LIVE))
 		return false;
@@ -249,7 +294,7 @@ static __always_inline struct bf_attachment *find_next(struct bf_device *dev, st
 	list_for_each_entry_rcu(att, &dev->chain, node, rcu_read_lock_any_held()) {
 		if (att->rank >= below || (att->is_part && att->bdev != bio->bi_bdev))
 			continue;
-		if (!skips(att, op, tgid))
+		if (!skips(att, bio, op, tgid))
 			return att;
 		if (count)
 			bf_count(att, bypassed);
@@ -270,58 +315,9 @@ bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid)
 {
 	if (find_next(dev, bio, BF_RANK_TOP, tgid, false))
 		return true;
-	find_next(dev, bio, BF_RANK_TOP, tgid, true);
+	if (likely(!READ_ONCE(dev->has_parts)))
+		this_cpu_inc(*dev->bypassed);
+	else
+		find_next(dev, bio, BF_RANK_TOP, tgid, true);
 	return false;
-}
-
-/*
- * A device leaves: the block layer has stopped it, or is about to; its filters are told when their last request is
- * done.
- */
-static void remove_dev(BF_CLASS_INTERFACE_ARGS)
-{
-	struct block_device *bdev = dev_to_bdev(dev);
-	struct bf_attachment *att, *next;
-	struct bf_device *found;
-	unsigned int noio = bf_lock();
-
-	found = bf_device_find(bdev->bd_disk);
-	if (found)
-		list_for_each_entry_safe(att, next, &found->chain, node)
-			if (att->bdev == bdev)
-				bf_attachment_leave(att, -ENODEV);
-	bf_unlock(noio);
-}
-
-static int add_dev(BF_CLASS_INTERFACE_ARGS)
-{
-	return 0;
-}
-
-static DEFINE_MUTEX(watch_mutex);
-static struct class_interface watch = {
-	.add_dev = add_dev,
-	.remove_dev = remove_dev,
-};
-
-/* The block class is not exported; any block device leads to it. Without bf_lock: the class has a lock of its own. */
-int bf_device_watch(struct block_device *bdev)
-{
-	int err = 0;
-
-	mutex_lock(&watch_mutex);
-	if (!watch.class) {
-		watch.class = bdev->bd_device.class;
-		err = class_interface_register(&watch);
-		if (err)
-			watch.class = NULL;
-	}
-	mutex_unlock(&watch_mutex);
-	return err;
-}
-
-void bf_device_unwatch(void)
-{
-	if (watch.class)
-		class_interface_unregister(&watch);
 }

@@ -9,12 +9,26 @@
 
 #include "blkfilter.h"
 
+/*
+ * When the machine goes to sleep, processes are frozen in no order, and what waits for I/O can't be frozen: the sleep would fail for
+ * a writer whose filter was frozen first. So whoever serves is not frozen, and goes on until the processors stop. Each thread sets it
+ * for itself, as nobody else may; exec clears it.
+ */
+static void stay_awake(bool yes)
+{
+	if (yes)
+		current->flags |= PF_NOFREEZE;
+	else
+		current->flags &= ~PF_NOFREEZE;
+}
+
 static bool is_spoiled(struct bf_queue *q)
 {
 	return bf_queue_ready(q) > q->filter->entries;
 }
 
-static bool over(struct bf_queue *q, u32 min)
+/* Any context. Heeds a BFUSE_ENTER_WAKE, which is then used up. */
+bool bf_queue_over(struct bf_queue *q, u32 min)
 {
 	if (bf_queue_ready(q) >= min || READ_ONCE(q->filter->dead))
 		return true;
@@ -32,7 +46,7 @@ static int sleep_alone(struct bf_queue *q, u32 min)
 	for (;;) {
 		/* Its barrier pairs with bf_queue_wake(): either it sees us sleep, or we see what it has published. */
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (over(q, min))
+		if (bf_queue_over(q, min))
 			break;
 		if (signal_pending(current)) {
 			err = -EINTR;
@@ -49,19 +63,19 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 {
 	int err;
 
-	if (over(q, min))
+	if (bf_queue_over(q, min))
 		return 0;
 	atomic_inc(&q->waiters);
 	/* Pairs with stall(): either it sees the waiter, or we see what it did. */
 	smp_mb__after_atomic();
 	bf_unstall(q->filter);
 	if (timeout_ns)
-		err = wait_event_interruptible_hrtimeout(q->wait, over(q, min),
+		err = wait_event_interruptible_hrtimeout(q->wait, bf_queue_over(q, min),
 							 ns_to_ktime(min_t(u64, timeout_ns, KTIME_MAX)));
 	else if (!cmpxchg(&q->sleeper, NULL, current))
 		err = sleep_alone(q, min);
 	else
-		err = wait_event_interruptible(q->wait, over(q, min));
+		err = wait_event_interruptible(q->wait, bf_queue_over(q, min));
 	atomic_dec(&q->waiters);
 	if (err == -ETIME)
 		return 0;
@@ -117,9 +131,12 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	if (arg->queue >= f->nr_queues || (arg->flags & ~BFUSE_ENTER_WAKE) || arg->min_requests > f->depth)
 		return -EINVAL;
 	q = &f->queues[arg->queue];
-	if (READ_ONCE(f->dead))
+	if (READ_ONCE(f->dead)) {
+		stay_awake(false);
 		return -ESHUTDOWN;
+	}
 	atomic_inc(&q->calls);
+	stay_awake(true);
 	bf_server_note(f);
 	bf_unstall(f);
 	if (arg->flags & BFUSE_ENTER_WAKE) {

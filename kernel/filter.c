@@ -32,6 +32,7 @@ static int queue_init(struct bf_queue *q, struct bf_filter *f, u32 spin_us)
 	INIT_LIST_HEAD(&q->events);
 	INIT_LIST_HEAD(&q->injected);
 	INIT_WORK(&q->work, bf_queue_work);
+	bf_uring_init(q);
 	q->filter = f;
 
 	q->requests = kvcalloc(f->depth, sizeof(*q->requests), GFP_KERNEL);
@@ -59,6 +60,7 @@ static void queue_free(struct bf_queue *q)
 		return;
 	bf_spin_exit(q);
 	cancel_work_sync(&q->work);
+	bf_uring_exit(q);
 	list_for_each_entry_safe(ev, next, &q->events, node)
 		kfree(ev);
 	vfree(q->head);
@@ -75,6 +77,7 @@ static void filter_free(struct bf_filter *f)
 	cancel_delayed_work_sync(&f->watch);
 	for (i = 0; i < f->nr_queues; i++)
 		queue_free(&f->queues[i]);
+	bf_rules_free(f);
 	kvfree(f);
 }
 
@@ -124,7 +127,7 @@ int bf_interest_check(const struct bf_filter *f, struct bfuse_interest *in)
 
 	if (memchr_inv(in->__reserved, 0, sizeof(in->__reserved)) || (in->ops & ~f->known_ops) ||
 	    (in->payload & ~(in->ops & with_data)) || (in->payload && !f->slot_size) ||
-	    (in->verdicts & ~BF_VERBS) || in->policy > BFUSE_POLICY_HOLD ||
+	    (in->verdicts & ~BF_VERBS) || in->policy > BFUSE_POLICY_HOLD || !bf_interest_is_valid(in) ||
 	    in->deadline_ms > BFUSE_DEADLINE_MAX || in->hold_ms > BFUSE_DEADLINE_MAX)
 		return -EINVAL;
 	in->verdicts |= 1u << BFUSE_PASS;
@@ -154,12 +157,13 @@ static int check(const struct bfuse_register *arg)
 		return -EPROTO;
 	if (arg->features & ~BF_FEATURES)
 		return -EOPNOTSUPP;
+	if (arg->call_ms > (arg->features & BFUSE_F_EVENTS ? BFUSE_CALL_MS_MAX : 0))
+		return -EINVAL;
 	if (!name_is_good(arg->name) || arg->altitude < BFUSE_ALTITUDE_MIN || arg->altitude > BFUSE_ALTITUDE_MAX ||
 	    (arg->flags & ~BFUSE_FILTER_ATTACHABLE) || !arg->nr_queues || arg->nr_queues > BFUSE_QUEUES_MAX ||
 	    !is_power_of_2(arg->depth) || arg->depth > BFUSE_DEPTH_MAX || arg->slot_size > BFUSE_SLOT_MAX ||
 	    (arg->slot_size && (!is_power_of_2(arg->slot_size) || arg->slot_size < SZ_4K)) ||
-	    !policy_is_plain(arg->unknown) || arg->spin_us > BFUSE_SPIN_MAX ||
-	    arg->__reserved1)
+	    !policy_is_plain(arg->unknown) || arg->spin_us > BFUSE_SPIN_MAX)
 		return -EINVAL;
 	return 0;
 }
@@ -190,6 +194,9 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&f->ref);
 	INIT_LIST_HEAD(&f->attachments);
+	INIT_LIST_HEAD(&f->upcalls);
+	bf_rules_init(f);
+	xa_init_flags(&f->targets, XA_FLAGS_ALLOC1);
 	init_waitqueue_head(&f->poll_wait);
 	INIT_DELAYED_WORK(&f->watch, bf_settle_watch);
 	INIT_WORK(&f->free, free_work);
@@ -197,6 +204,8 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	f->altitude = arg->altitude;
 	f->layered = arg->features & BFUSE_F_LAYERS;
 	f->flags = arg->flags;
+	f->features = arg->features;
+	f->call_ms = arg->call_ms ?: 5000;
 	f->nr_queues = arg->nr_queues;
 	f->depth = arg->depth;
 	f->slot_size = arg->slot_size;
@@ -289,6 +298,8 @@ void bf_filter_die(struct bf_filter *f)
 	bf_server_gone(f);
 	list_for_each_entry(att, &f->attachments, of_filter)
 		bereave(att);
+	bf_upcalls_end(f);
+	bf_targets_drop(f);
 	bf_unlock(noio);
 	wake_all(f);
 	for (i = 0; i < f->nr_queues; i++)
@@ -307,7 +318,7 @@ void bf_filter_die(struct bf_filter *f)
  */
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files)
 {
-	long descriptors = file_count(file) - atomic_read(&f->mappings);
+	long descriptors = file_count(file) - atomic_read(&f->mappings) - atomic_read(&f->calls);
 	u32 i;
 
 	for (i = 0; i < f->nr_queues; i++)
@@ -338,17 +349,24 @@ static const struct vm_operations_struct vma_ops = {
 	.close = vma_close,
 };
 
-/* A whole queue, shared, not inherited by fork, not dumped. The pages outlive the filter for whoever maps them. */
+static int map_queue(struct bf_filter *f, struct vm_area_struct *vma, u64 offset)
+{
+	u64 queue = offset / f->queue_bytes;
+
+	if (offset % f->queue_bytes || queue >= f->nr_queues || vma->vm_end - vma->vm_start != f->queue_bytes)
+		return -EINVAL;
+	return remap_vmalloc_range(vma, f->queues[queue].head, 0);
+}
+
+/* A whole queue or bitmap, shared, not inherited by fork, not dumped. The pages outlive the filter for whoever maps them. */
 int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	u64 queue = offset / f->queue_bytes;
 	int err;
 
-	if (!(vma->vm_flags & VM_SHARED) || offset % f->queue_bytes || queue >= f->nr_queues ||
-	    vma->vm_end - vma->vm_start != f->queue_bytes)
+	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	err = remap_vmalloc_range(vma, f->queues[queue].head, 0);
+	err = bf_chunks_is_offset(offset) ? bf_chunks_mmap(f, vma) : map_queue(f, vma, offset);
 	if (err)
 		return err;
 	vm_flags_set(vma, VM_DONTCOPY);

@@ -22,36 +22,94 @@ static DEFINE_MUTEX(hook_mutex);
 static unsigned int users;
 static bool registered;
 
-static noinline notrace bool is_for_us(struct bf_device *dev, struct bio *bio)
+/* There is one attachment, and the bio goes where that does not look? */
+static bool notrace is_elsewhere(struct bf_device *dev, struct bio *bio)
 {
-	return !bf_bio_is_marked(bio) && bf_chain_wants(dev, bio, current->tgid) && !bf_bio_is_refused(bio);
+	const struct bf_attachment *sole = READ_ONCE(dev->sole);
+	u64 first = bf_bio_disk_sector(bio);
+
+	return sole && bio->bi_iter.bi_size && bf_is_elsewhere(sole, first, first + bio_sectors(bio) - 1);
+}
+
+static bool notrace is_for_us(struct bf_device *dev, struct bio *bio)
+{
+	if (bf_bio_is_marked(bio))
+		return false;
+	if (is_elsewhere(dev, bio)) {
+		this_cpu_inc(*dev->bypassed);
+		return false;
+	}
+	return bf_chain_wants(dev, bio, current->tgid) && !bf_bio_is_refused(bio);
+}
+
+/* For what is_settled() leaves open. Ends what the callback has begun. */
+static noinline notrace void decide(struct bf_device *dev, struct bio *bio, struct ftrace_regs *fregs)
+{
+	u64 op = bf_op_bit(bio);
+	bool found = false;
+
+	if (READ_ONCE(dev->tracked) & op)
+		bf_change_track(dev, bio);
+	if (READ_ONCE(dev->match) & op)
+		found = is_for_us(dev, bio);
+	else
+		this_cpu_inc(*dev->bypassed);
+	preempt_enable_notrace();
+	if (found)
+		ftrace_regs_set_instruction_pointer(fregs, (unsigned long)bf_intercept);
+}
+
+/* The commonest case of is_elsewhere(): all of it in one chunk, whose bit is clear. */
+static __always_inline bool is_in_clear_chunk(struct bf_device *dev, struct bio *bio)
+{
+	const struct bf_attachment *sole = READ_ONCE(dev->sole);
+	const struct bf_chunks *chunks;
+	u64 first = bf_bio_disk_sector(bio);
+
+	if (!sole || !bio->bi_iter.bi_size)
+		return false;
+	chunks = rcu_dereference_check(sole->chunks, rcu_read_lock_any_held());
+	return chunks && bf_chunk_is_clear(chunks, first, first + bio_sectors(bio) - 1);
+}
+
+/*
+ * Is there nothing to do for it, which is so for most? Here nothing is called, so that the callback need not save a register. What is marked
+ * was counted before.
+ */
+static __always_inline bool is_settled(struct bf_device *dev, struct bio *bio)
+{
+	u64 op = bf_op_bit(bio);
+
+	if (unlikely(READ_ONCE(dev->tracked) & op))
+		return false;
+	if (READ_ONCE(dev->match) & op) {
+		if (!is_in_clear_chunk(dev, bio))
+			return false;
+		if (bf_bio_is_marked(bio))
+			return true;
+	}
+	this_cpu_inc(*dev->bypassed);
+	return true;
 }
 
 /* For each bio in the system: no lock but disabled preemption, no call but for filtered disks. */
-static __always_inline bool wanted(struct bio *bio)
-{
-	struct bf_device *dev;
-	bool found = false;
-
-	if (likely(bf_device_is_absent(bio->bi_bdev->bd_disk)))
-		return false;
-	preempt_disable_notrace();
-	dev = bf_device_find(bio->bi_bdev->bd_disk);
-	if (unlikely(dev)) {
-		if (!(READ_ONCE(dev->match) & bf_op_bit(bio)))
-			this_cpu_inc(*dev->bypassed);
-		else
-			found = is_for_us(dev, bio);
-	}
-	preempt_enable_notrace();
-	return found;
-}
-
 static void notrace callback(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			     struct ftrace_regs *fregs)
 {
-	if (wanted((struct bio *)ftrace_regs_get_argument(fregs, 0)))
-		ftrace_regs_set_instruction_pointer(fregs, (unsigned long)bf_intercept);
+	struct bio *bio = (struct bio *)ftrace_regs_get_argument(fregs, 0);
+	const struct gendisk *disk = bio->bi_bdev->bd_disk;
+	const struct hlist_head *bucket = bf_device_bucket(disk);
+	struct bf_device *dev;
+
+	if (likely(hlist_empty(bucket)))
+		return;
+	preempt_disable_notrace();
+	dev = bf_device_in(bucket, disk);
+	if (dev && !is_settled(dev, bio)) {
+		decide(dev, bio, fregs);
+		return;
+	}
+	preempt_enable_notrace();
 }
 
 static struct ftrace_ops hook = {

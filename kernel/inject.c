@@ -7,9 +7,10 @@
  *		    freed <-- BFUSE_INJECTED entry read <-- waits for room in the ring <----+
  *
  * It is marked for its disk like a request below an attachment, so the hook doesn't present it from the top, nor what
- * older kernels resubmit of it after a split. It keeps the filter (for the entry), the device and its struct device, and the
- * module, but no attachment: that may go while it is under way. There are at most depth of them in a queue, counted until
- * their entry is in the ring, so neither pinned memory nor the list of those that wait for room grows without bound.
+ * older kernels resubmit of it after a split. It keeps the filter (for the entry), the device and its struct device,
+ * and the module, but no attachment: that may go while it is under way. One to a target keeps that, and goes there from
+ * the top of its chain. There are at most depth of them in a queue, counted until their entry is in the ring, so
+ * neither pinned memory nor the list of those that wait for room grows without bound.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -19,7 +20,9 @@
 struct bf_inject {
 	struct bf_mark		mark;	/* first: bio->bi_private points here */
 	struct bf_queue		*queue;
-	struct bf_device	*dev;
+	struct bf_device	*dev;	/* or @target */
+	struct bf_target	*target;
+	struct block_device	*bdev;	/* the bio's may change below: md sends it on in place */
 	struct list_head	node;	/* queue->injected */
 	struct work_struct	work;
 	u64			cookie;
@@ -28,6 +31,25 @@ struct bf_inject {
 	struct bio		bio;
 	struct bio_vec		vecs[];
 };
+
+/* Where a request is to go: below @rank of @dev, or to @target. With references. */
+struct place {
+	struct block_device	*bdev;
+	struct bf_device	*dev;
+	u64			rank;
+	struct bf_target	*target;
+	u64			capacity;	/* sectors */
+};
+
+static void place_put(const struct place *place)
+{
+	if (place->target) {
+		bf_target_put(place->target);
+	} else {
+		put_device(&place->bdev->bd_device);
+		bf_device_put(place->dev);
+	}
+}
 
 static const struct {
 	u32 flag;
@@ -76,9 +98,9 @@ static u32 nr_pages(const struct bfuse_inject *arg)
 	return moves_data(arg) ? DIV_ROUND_UP(offset_in_page(arg->address) + arg->length, PAGE_SIZE) : 0;
 }
 
-static int check_range(const struct bfuse_inject *arg, struct block_device *bdev)
+static int check_range(const struct bfuse_inject *arg, struct block_device *bdev, u64 capacity)
 {
-	u64 capacity = bdev_nr_sectors(bdev), sectors = arg->length >> SECTOR_SHIFT;
+	u64 sectors = arg->length >> SECTOR_SHIFT;
 	u32 mask = (bdev_logical_block_size(bdev) >> SECTOR_SHIFT) - 1;
 
 	if (arg->op == BFUSE_OP_FLUSH)
@@ -139,8 +161,7 @@ static void inject_free(struct bf_inject *inj)
 	struct bf_filter *f = inj->queue->filter;
 
 	bio_uninit(&inj->bio);
-	put_device(&inj->bio.bi_bdev->bd_device);
-	bf_device_put(inj->dev);
+	place_put(&(struct place){ .bdev = inj->bdev, .dev = inj->dev, .target = inj->target });
 	kfree(inj);
 	bf_filter_put(f);
 	module_put(THIS_MODULE);
@@ -206,25 +227,65 @@ void bf_inject_endio(struct bio *bio)
 	queue_work(bf_wq, &inj->work);
 }
 
-/* The device of @f's attachment, with references; and its rank. */
-static struct block_device *find(struct bf_filter *f, u32 attachment, struct bf_device **dev, u64 *rank)
+/*
+ * The size of @att's device. NVMe sets it to 0 before it removes a disk whose filters still want to finish, and serves requests
+ * all the same. Under bf_lock.
+ */
+static u64 capacity_of(struct bf_attachment *att)
 {
-	struct block_device *bdev = NULL;
+	u64 sectors = bdev_nr_sectors(att->bdev);
+
+	if (sectors || !att->departing)
+		att->sectors = sectors;
+	return att->sectors;
+}
+
+static int find_attachment(struct bf_filter *f, u32 attachment, struct place *place)
+{
 	struct bf_attachment *att;
 	unsigned int noio = bf_lock();
 
 	list_for_each_entry(att, &f->attachments, of_filter) {
 		if (att->id != attachment || att->state == BFUSE_STATE_LEAVING)
 			continue;
-		bdev = att->bdev;
-		get_device(&bdev->bd_device);
+		get_device(&att->bdev->bd_device);
 		kref_get(&att->dev->ref);
-		*dev = att->dev;
-		*rank = att->rank;
+		*place = (struct place){
+			.bdev = att->bdev, .dev = att->dev, .rank = att->rank, .capacity = capacity_of(att) };
 		bf_count(att, injected);
 	}
 	bf_unlock(noio);
-	return bdev;
+	return place->bdev ? 0 : -ENOENT;
+}
+
+static int find_target(struct bf_filter *f, const struct bfuse_inject *arg, struct place *place)
+{
+	struct bf_target *t = bf_target_get(f, arg->target);
+	int err = 0;
+
+	if (!t)
+		return -ENOENT;
+	if (!t->bdev)
+		err = -ENOTBLK;
+	else if (t->read_only && arg->op != BFUSE_OP_READ && arg->op != BFUSE_OP_FLUSH)
+		err = -EROFS;
+	if (err)
+		bf_target_put(t);
+	else
+		*place = (struct place){ .bdev = t->bdev, .target = t, .capacity = bdev_nr_sectors(t->bdev) };
+	return err;
+}
+
+static int find(struct bf_filter *f, const struct bfuse_inject *arg, struct place *place)
+{
+	int err = arg->target ? find_target(f, arg, place) : find_attachment(f, arg->attachment, place);
+
+	if (err)
+		return err;
+	err = check_range(arg, place->bdev, place->capacity);
+	if (err)
+		place_put(place);
+	return err;
 }
 
 static bool admit(struct bf_queue *q)
@@ -245,35 +306,50 @@ static void retract(struct bf_queue *q)
 	spin_unlock_irq(&q->lock);
 }
 
-/* Takes over the references to @dev and @bdev, also when it fails. */
-static int start(struct bf_queue *q, const struct bfuse_inject *arg, struct block_device *bdev, struct bf_device *dev,
-		 u64 rank, blk_opf_t opf)
+static void send(struct bf_inject *inj, const struct place *place)
+{
+	struct bf_origin origin = inj->mark.origin;
+	struct bf_batch batch = {};
+
+	if (place->target) {
+		bf_target_submit(place->target, &inj->bio, &origin);
+		return;
+	}
+	/* Until here there was a reference; from here on the bio may be done at any moment. */
+	kref_get(&place->dev->ref);
+	bf_send_below(place->dev, place->rank, &inj->bio, &origin, &batch);
+	bf_batch_kick(&batch);
+	bf_device_put(place->dev);
+}
+
+/* Takes over the references of @place, also when it fails. */
+static int start(struct bf_queue *q, const struct bfuse_inject *arg, const struct place *place, blk_opf_t opf)
 {
 	struct bf_inject *inj = kzalloc(struct_size(inj, vecs, nr_pages(arg)), GFP_NOIO | __GFP_NOWARN);
-	struct bf_batch batch = {};
-	struct bf_origin origin = {
-		.time = ktime_get_ns(),
-		.pid = current->pid,
-		.tgid = current->tgid,
-		.injector = q->filter->id,
-		.cpu = raw_smp_processor_id(),
-	};
 	int err;
 
 	if (!inj) {
-		put_device(&bdev->bd_device);
-		bf_device_put(dev);
+		place_put(place);
 		return -ENOMEM;
 	}
 	__module_get(THIS_MODULE);
 	kref_get(&q->filter->ref);
 	inj->queue = q;
-	inj->dev = dev;
+	inj->dev = place->dev;
+	inj->target = place->target;
+	inj->bdev = place->bdev;
 	inj->cookie = arg->cookie;
 	inj->dirty = arg->op == BFUSE_OP_READ;
-	inj->mark.origin = origin;
+	inj->mark.origin = (struct bf_origin){
+		.time = ktime_get_ns(),
+		.pid = current->pid,
+		/* Of any process that may inject: a target's chain is not to ask the filter itself. */
+		.tgid = place->target ? READ_ONCE(q->filter->server) : current->tgid,
+		.injector = q->filter->id,
+		.cpu = raw_smp_processor_id(),
+	};
 	INIT_WORK(&inj->work, finish);
-	bio_init(&inj->bio, bdev, inj->vecs, nr_pages(arg), opf);
+	bio_init(&inj->bio, place->bdev, inj->vecs, nr_pages(arg), opf);
 	inj->bio.bi_iter.bi_sector = arg->sector;
 	err = pin(inj, arg);
 	if (err) {
@@ -282,25 +358,22 @@ static int start(struct bf_queue *q, const struct bfuse_inject *arg, struct bloc
 	}
 	if (!moves_data(arg))
 		inj->bio.bi_iter.bi_size = arg->length;
+	/* See capacity_of(): not to be compared with that size. On a whole disk the flag means nothing else. */
+	if (!bdev_nr_sectors(place->bdev) && !bdev_is_partition(place->bdev))
+		bio_set_flag(&inj->bio, BIO_REMAPPED);
 	bf_mark_bio(&inj->bio, &inj->mark, bf_inject_endio);
-	/* Until here there was a reference; from here on the bio may be done at any moment. */
-	kref_get(&dev->ref);
-	bf_send_below(dev, rank, &inj->bio, &origin, &batch);
-	bf_batch_kick(&batch);
-	bf_device_put(dev);
+	send(inj, place);
 	return 0;
 }
 
 long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg)
 {
-	struct block_device *bdev;
-	struct bf_device *dev;
+	struct place place = {};
 	struct bf_queue *q;
 	blk_opf_t opf;
-	u64 rank;
 	int err;
 
-	if (arg->queue >= f->nr_queues || arg->__reserved0 || arg->__reserved1)
+	if (arg->queue >= f->nr_queues || (arg->target && arg->attachment) || arg->__reserved1)
 		return -EINVAL;
 	err = opf_of(arg, &opf) ?: check_buffer(arg);
 	if (err)
@@ -310,13 +383,7 @@ long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg)
 	q = &f->queues[arg->queue];
 	if (!admit(q))
 		return -EAGAIN;
-	bdev = find(f, arg->attachment, &dev, &rank);
-	err = bdev ? check_range(arg, bdev) : -ENOENT;
-	if (bdev && err) {
-		put_device(&bdev->bd_device);
-		bf_device_put(dev);
-	}
-	err = err ?: start(q, arg, bdev, dev, rank, opf);
+	err = find(f, arg, &place) ?: start(q, arg, &place, opf);
 	if (err)
 		retract(q);
 	return err;

@@ -23,7 +23,7 @@ static struct bf_lane *lane_of(const struct bf_request *rq, struct bf_attachment
 /* On zoned disks the order in which each attachment sees writes matters: they come one by one. */
 static bool may_join(const struct bf_request *rq, struct bf_attachment *next, u64 op)
 {
-	return next->filter == rq->att->filter && next->bdev == rq->att->bdev && (next->match & op) &&
+	return next->filter == rq->att->filter && next->bdev == rq->att->bdev && (next->match & op) && !READ_ONCE(next->narrow) &&
 	       READ_ONCE(next->state) == BFUSE_STATE_LIVE && !next->adopting && !READ_ONCE(next->heir) &&
 	       !lane_of(rq, next)->nr_waiting && !next->dev->zone_sectors;
 }

@@ -62,6 +62,18 @@ static void sum_lanes(const struct bf_attachment *att, struct bfuse_stat *out)
 	}
 }
 
+static void describe_narrowing(const struct bf_attachment *att, struct bfuse_next *out)
+{
+	unsigned int noio = bf_lock();
+
+	out->mark_shift = bf_changeset_shift(att);
+	bf_unlock(noio);
+	rcu_read_lock();
+	out->ranges = bf_ranges_count(att);
+	out->chunk_shift = bf_chunks_shift(att);
+	rcu_read_unlock();
+}
+
 static pid_t pid_of(const struct bf_filter *f)
 {
 	return READ_ONCE(f->server);
@@ -95,6 +107,7 @@ long bf_next(struct bfuse_next *arg)
 	memcpy(arg->name, f->name, sizeof(arg->name));
 	sum_counters(att, &arg->stat);
 	sum_lanes(att, &arg->stat);
+	describe_narrowing(att, arg);
 	bf_attachment_put(att);
 	return 0;
 }
@@ -112,6 +125,10 @@ static void describe(struct bf_filter *f, struct bfuse_next_filter *arg)
 		.flags = f->flags,
 		.attachments = f->nr_attachments,
 		.defaults = f->defaults,
+		.rules = f->nr_rules,
+		.call_ms = f->call_ms,
+		.offered = f->offered,
+		.unanswered = f->unanswered,
 	};
 	memcpy(arg->name, f->name, sizeof(arg->name));
 }

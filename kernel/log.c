@@ -15,37 +15,56 @@ static DECLARE_WAIT_QUEUE_HEAD(more);
 static struct bfuse_log entries[ENTRIES];
 static u64 next = 1;
 
-static void fill(struct bfuse_log *e, enum bfuse_log_event event, const struct bf_attachment *att, s32 status, u64 count)
+/* What is not the event's: whose, and of which device; bd_dev is set only after its arrival. */
+static struct bfuse_log whose(const struct bf_filter *f, const struct block_device *bdev, u32 attachment)
 {
-	const struct bf_filter *f = att->filter;
-
-	*e = (struct bfuse_log){
-		.seq = next,
-		.time = ktime_get_real_ns(),
-		.count = count,
-		.event = event,
-		.status = status,
-		.attachment = att->id,
+	struct bfuse_log e = {
+		.attachment = attachment,
 		.filter = f->id,
-		.altitude = bf_altitude(att),
+		.altitude = f->altitude,
 		.pid = READ_ONCE(f->server),
-		.major = MAJOR(att->bdev->bd_dev),
-		.minor = MINOR(att->bdev->bd_dev),
+		.major = MAJOR(bdev->bd_device.devt),
+		.minor = MINOR(bdev->bd_device.devt),
 	};
-	snprintf(e->device, sizeof(e->device), "%pg", att->bdev);
-	memcpy(e->name, f->name, sizeof(e->name));
+
+	snprintf(e.device, sizeof(e.device), "%pg", bdev);
+	memcpy(e.name, f->name, sizeof(e.name));
+	return e;
+}
+
+static void append(struct bfuse_log *e, enum bfuse_log_event event, s32 status, u64 count)
+{
+	unsigned long flags;
+
+	e->event = event;
+	e->status = status;
+	e->count = count;
+	spin_lock_irqsave(&lock, flags);
+	e->seq = next;
+	e->time = ktime_get_real_ns();
+	entries[next % ENTRIES] = *e;
+	WRITE_ONCE(next, next + 1);
+	spin_unlock_irqrestore(&lock, flags);
+	wake_up_interruptible_all(&more);
 }
 
 /* Any context. */
 void bf_log(enum bfuse_log_event event, const struct bf_attachment *att, s32 status, u64 count)
 {
-	unsigned long flags;
+	struct bfuse_log e = whose(att->filter, att->bdev, att->id);
 
-	spin_lock_irqsave(&lock, flags);
-	fill(&entries[next % ENTRIES], event, att, status, count);
-	WRITE_ONCE(next, next + 1);
-	spin_unlock_irqrestore(&lock, flags);
-	wake_up_interruptible_all(&more);
+	e.altitude = bf_altitude(att);
+	append(&e, event, status, count);
+}
+
+/* Of a call, which may have no attachment. */
+void bf_log_call(enum bfuse_log_event event, const struct bf_upcall *call, s32 status, u64 count)
+{
+	struct bfuse_log e = whose(call->filter, call->bdev, call->att ? call->att->id : 0);
+
+	if (call->att)
+		e.altitude = bf_altitude(call->att);
+	append(&e, event, status, count);
 }
 
 static bool read_entry(struct bfuse_log *arg)

@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 
 #include "blkfilter.h"
+#include "compat/uring.h"
 
 DEFINE_MUTEX(bf_mutex);
 struct workqueue_struct *bf_wq, *bf_copy_wq;
@@ -39,10 +40,18 @@ union bf_arg {
 	struct bfuse_detach	detach;
 	struct bfuse_enter	enter;
 	struct bfuse_data	data;
+	struct bfuse_target	target;
+	struct bfuse_untarget	untarget;
 	struct bfuse_inject	inject;
 	struct bfuse_log	log;
+	struct bfuse_ranges	ranges;
+	struct bfuse_chunks	chunks;
+	struct bfuse_mark	mark;
 	struct bfuse_next	next;
 	struct bfuse_next_filter next_filter;
+	struct bfuse_match	match;
+	struct bfuse_offer	offer;
+	struct bfuse_answer	answer;
 };
 
 static struct bf_filter *filter_of(const struct file *file)
@@ -92,9 +101,34 @@ static long do_data(struct file *file, union bf_arg *arg)
 	return filter_of(file) ? bf_data(filter_of(file), &arg->data) : -ENOENT;
 }
 
+static long do_target(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_target_add(filter_of(file), &arg->target) : -ENOENT;
+}
+
+static long do_untarget(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_target_remove(filter_of(file), &arg->untarget) : -ENOENT;
+}
+
 static long do_inject(struct file *file, union bf_arg *arg)
 {
 	return filter_of(file) ? bf_inject(filter_of(file), &arg->inject) : -ENOENT;
+}
+
+static long do_match(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_match(filter_of(file), &arg->match) : -ENOENT;
+}
+
+static long do_offer(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_offer(filter_of(file), &arg->offer) : -ENOENT;
+}
+
+static long do_answer(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_answer(filter_of(file), &arg->answer) : -ENOENT;
 }
 
 static long do_next(struct file *file, union bf_arg *arg)
@@ -112,6 +146,21 @@ static long do_log(struct file *file, union bf_arg *arg)
 	return bf_log_read(&arg->log);
 }
 
+static long do_ranges(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_ranges(filter_of(file), &arg->ranges) : -ENOENT;
+}
+
+static long do_chunks(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_chunks(filter_of(file), &arg->chunks) : -ENOENT;
+}
+
+static long do_mark(struct file *file, union bf_arg *arg)
+{
+	return filter_of(file) ? bf_mark(filter_of(file), &arg->mark) : -ENOENT;
+}
+
 static const struct bf_call {
 	long (*call)(struct file *file, union bf_arg *arg);
 	size_t size;		/* what this version knows */
@@ -120,15 +169,24 @@ static const struct bf_call {
 } calls[] = {
 	[_IOC_NR(BFUSE_GET_INFO)] = { do_info, sizeof(struct bfuse_info), sizeof(struct bfuse_info), ASK },
 	[_IOC_NR(BFUSE_REGISTER)] = { do_register, sizeof(struct bfuse_register), sizeof(struct bfuse_register) },
-	[_IOC_NR(BFUSE_ATTACH)] = { do_attach, sizeof(struct bfuse_attach), offsetofend(struct bfuse_attach, adopted) },
+	[_IOC_NR(BFUSE_ATTACH)] = {
+		do_attach, sizeof(struct bfuse_attach), offsetof(struct bfuse_attach, drain_ms) },
 	[_IOC_NR(BFUSE_DETACH)] = { do_detach, sizeof(struct bfuse_detach), sizeof(struct bfuse_detach) },
 	[_IOC_NR(BFUSE_ENTER)] = { do_enter, sizeof(struct bfuse_enter), sizeof(struct bfuse_enter), SERVE },
 	[_IOC_NR(BFUSE_DATA)] = { do_data, sizeof(struct bfuse_data), sizeof(struct bfuse_data), SERVE },
+	[_IOC_NR(BFUSE_TARGET)] = { do_target, sizeof(struct bfuse_target), sizeof(struct bfuse_target) },
+	[_IOC_NR(BFUSE_UNTARGET)] = { do_untarget, sizeof(struct bfuse_untarget), sizeof(struct bfuse_untarget) },
 	[_IOC_NR(BFUSE_INJECT)] = { do_inject, sizeof(struct bfuse_inject), sizeof(struct bfuse_inject), SERVE },
 	[_IOC_NR(BFUSE_LOG)] = { do_log, sizeof(struct bfuse_log), sizeof(struct bfuse_log) },
-	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), sizeof(struct bfuse_next) },
+	[_IOC_NR(BFUSE_RANGES)] = { do_ranges, sizeof(struct bfuse_ranges), sizeof(struct bfuse_ranges), SERVE },
+	[_IOC_NR(BFUSE_CHUNKS)] = { do_chunks, sizeof(struct bfuse_chunks), sizeof(struct bfuse_chunks), SERVE },
+	[_IOC_NR(BFUSE_MARK)] = { do_mark, sizeof(struct bfuse_mark), sizeof(struct bfuse_mark), SERVE },
+	[_IOC_NR(BFUSE_NEXT)] = { do_next, sizeof(struct bfuse_next), offsetof(struct bfuse_next, ranges) },
 	[_IOC_NR(BFUSE_NEXT_FILTER)] = {
-		do_next_filter, sizeof(struct bfuse_next_filter), sizeof(struct bfuse_next_filter) },
+		do_next_filter, sizeof(struct bfuse_next_filter), offsetof(struct bfuse_next_filter, rules) },
+	[_IOC_NR(BFUSE_MATCH)] = { do_match, sizeof(struct bfuse_match), sizeof(struct bfuse_match) },
+	[_IOC_NR(BFUSE_OFFER)] = { do_offer, sizeof(struct bfuse_offer), sizeof(struct bfuse_offer), SERVE },
+	[_IOC_NR(BFUSE_ANSWER)] = { do_answer, sizeof(struct bfuse_answer), sizeof(struct bfuse_answer), SERVE },
 };
 
 static const struct bf_call *find_call(unsigned int cmd)
@@ -236,6 +294,22 @@ static long bf_ioctl(struct file *file, unsigned int cmd, unsigned long address)
 	return call_by_table(file, cmd, user);
 }
 
+/* BFUSE_ENTER from a ring. */
+static int bf_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	const struct bf_call *call = find_call(cmd->cmd_op);
+
+	if (issue_flags & IO_URING_F_CANCEL) {
+		bf_uring_cancel(cmd, issue_flags);
+		return 0;
+	}
+	if (!call || call->call != do_enter)
+		return -ENOTTY;
+	if (!may_call(call, cmd->file))
+		return -EPERM;
+	return filter_of(cmd->file) ? bf_uring_enter(filter_of(cmd->file), cmd, issue_flags) : -ENOENT;
+}
+
 static int bf_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	return filter_of(file) ? bf_filter_mmap(filter_of(file), vma) : -ENOENT;
@@ -279,6 +353,7 @@ static const struct file_operations fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = bf_mmap,
 	.poll = bf_poll,
+	.uring_cmd = bf_uring_cmd,
 };
 
 static struct miscdevice device = {
@@ -315,9 +390,19 @@ static int __init blkfilter_init(void)
 	err = bf_hook_init();
 	if (err)
 		goto no_hook;
+	err = bf_leaving_init();
+	if (err)
+		goto no_leaving;
+	err = bf_arrival_init();
+	if (err)
+		goto no_arrival;
 	err = misc_register(&device);
 	if (!err)
 		return 0;
+	bf_arrival_exit();
+no_arrival:
+	bf_leaving_exit();
+no_leaving:
 	bf_hook_exit();
 no_hook:
 	bf_shadow_exit();
@@ -335,9 +420,11 @@ no_requests:
 static void __exit blkfilter_exit(void)
 {
 	misc_deregister(&device);
-	bf_device_unwatch();
+	bf_arrival_exit();
+	bf_leaving_exit();
 	flush_workqueue(bf_wq);
 	bf_request_exit();
+	bf_change_exit();
 	bf_shadow_exit();
 	destroy_workqueues();
 	bf_hook_exit();

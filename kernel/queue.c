@@ -9,7 +9,7 @@
  *	 +-------data)-----+ |  \               +--> BUSY --> READ --> FREE	(NOTIFY with the data of a read)
  *	                     |   |              +--> (BUSY, DONE) --> HELD --second verdict--> BUSY --> FREE
  *	                     |   +--COMPLETE--> (BUSY) --> FREE
- *	                     +--deadline, also of HELD--> STALE --late verdict--> FREE
+ *	                     +--deadline, also of HELD--> STALE --late verdict--> FREE	(of a DONE that is to be held: FREE)
  *
  * All moves are under queue->lock. BUSY belongs to whoever copies, without the lock; who would take it away meanwhile
  * sets @abandoned and leaves the rest to him. From FREE to the end, but for STALE, the tag counts in its lane, and with that
@@ -153,6 +153,7 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u
 	rq->first = lane->att;
 	rq->bdev = bio->bi_bdev;
 	rq->iter = bio->bi_iter;
+	rq->opf = bio->bi_opf;
 	rq->remapped = bio_flagged(bio, BIO_REMAPPED);
 	rq->sector = bf_bio_sector(bio, lane->att);
 	rq->length = bio->bi_iter.bi_size;
@@ -164,6 +165,7 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u
 	rq->shadowed = false;
 	rq->with_data = false;
 	rq->stored = 0;
+	rq->way = NULL;
 	rq->tag += 1ull << 32;
 	rq->mark.origin = *origin;
 	bf_mark_bio(bio, &rq->mark, bf_request_endio);
@@ -315,6 +317,8 @@ static void post_done(struct bf_request *rq)
 	desc.time = ktime_get_ns();
 	desc.cpu = raw_smp_processor_id();
 	desc.flags = rq->with_data ? BFUSE_RQ_PAYLOAD : 0;
+	if (unlikely(rq->way))
+		bf_way_describe(rq, &desc);
 	bf_count(rq->att, notified);
 	if (rq->hold) {
 		desc.flags |= BFUSE_RQ_HELD;
@@ -353,6 +357,7 @@ static void finish(struct bf_request *rq)
 		post_done(rq);
 	} else {
 		rq->state = BF_TAG_DONE;
+		rq->sent = jiffies;
 		list_add_tail(&rq->node, &q->done);
 	}
 }
@@ -377,9 +382,15 @@ static void post_pending(struct bf_queue *q)
 	while (!list_empty(&q->events) && bf_ring_room(q)) {
 		ev = list_first_entry(&q->events, struct bf_event, node);
 		list_del(&ev->node);
-		bf_ring_publish(q, &(struct bfuse_request){
-			.kind = BFUSE_EVENT, .op = ev->op, .attachment = ev->attachment, .status = ev->status });
-		kfree(ev);
+		bf_ring_publish(q, &(struct bfuse_request){ .kind = BFUSE_EVENT,
+							    .op = ev->op,
+							    .tag = ev->tag,
+							    .attachment = ev->attachment,
+							    .status = ev->status });
+		if (ev->embedded)
+			INIT_LIST_HEAD(&ev->node);
+		else
+			kfree(ev);
 	}
 }
 
@@ -537,7 +548,7 @@ void bf_queue_work(struct work_struct *work)
 	bf_queue_pump(q);
 }
 
-/* Takes over @ev. */
+/* Takes over @ev, unless it is embedded: then until bf_queue_retract_event(). */
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
 {
 	struct bf_queue *q = &f->queues[0];
@@ -547,4 +558,14 @@ void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
 	list_add_tail(&ev->node, &q->events);
 	spin_unlock_irqrestore(&q->lock, flags);
 	bf_queue_pump(q);
+}
+
+/* What was not in the ring by now will not come. */
+void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev)
+{
+	struct bf_queue *q = &f->queues[0];
+
+	spin_lock_irq(&q->lock);
+	list_del_init(&ev->node);
+	spin_unlock_irq(&q->lock);
 }

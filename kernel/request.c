@@ -30,6 +30,7 @@
 struct loose_mark {
 	struct bf_mark		mark;	/* first: bio->bi_private points here */
 	struct bio		*bio;
+	u8			era;	/* of submit_unseen(), plus 1; 0: it waits in a lane */
 	struct work_struct	work;
 };
 
@@ -38,6 +39,14 @@ static mempool_t mark_pool;
 static struct bio_set clones;
 static atomic_t nr_loose = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(loose_wait);
+
+/*
+ * Bios that went to the device with no tag, by era: who waits for all that went before begins a new one and waits for the
+ * old one to be empty. Strays, which have no mark yet, are of any.
+ */
+static atomic_t unseen[2];
+static atomic_t nr_strays;
+static u8 era;
 
 static DEFINE_SPINLOCK(stray_lock);
 static struct bio_list stray_bios = BIO_EMPTY_LIST;
@@ -72,13 +81,16 @@ static void free_loose(struct bf_mark *mark)
 		wake_up_all(&loose_wait);
 }
 
-static void loose_endio(struct bio *bio)
+void bf_loose_endio(struct bio *bio)
 {
 	struct bf_mark *mark = bio->bi_private;
+	u8 its_era = container_of(mark, struct loose_mark, mark)->era;
 
 	bf_unmark_bio(bio, mark);
 	free_loose(mark);
 	bf_end_bio(bio);
+	if (its_era)
+		atomic_dec(&unseen[its_era - 1]);
 }
 
 static bool mark_loose(struct bio *bio, const struct bf_origin *origin, gfp_t gfp)
@@ -89,8 +101,9 @@ static bool mark_loose(struct bio *bio, const struct bf_origin *origin, gfp_t gf
 		return false;
 	atomic_inc(&nr_loose);
 	loose->bio = bio;
+	loose->era = 0;
 	loose->mark.origin = *origin;
-	bf_mark_bio(bio, &loose->mark, loose_endio);
+	bf_mark_bio(bio, &loose->mark, bf_loose_endio);
 	return true;
 }
 
@@ -109,20 +122,23 @@ void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)
 		return;
 	}
 	*origin = mark->origin;
-	if (bio->bi_end_io == loose_endio) {
+	if (bio->bi_end_io == bf_loose_endio) {
 		bf_unmark_bio(bio, mark);
 		free_loose(mark);
 	}
 }
 
-/* In the hook, for each bio to a filtered disk. */
-bool bf_bio_is_marked(const struct bio *bio)
+/* In the hook, for each bio that may change data of a tracked disk: is it a change in flight already? */
+bool bf_bio_is_tracked(const struct bio *bio)
 {
 	const struct bf_mark *mark = bio->bi_private;
+	bio_end_io_t *end_io = bio->bi_end_io;
 
-	return (bio->bi_end_io == bf_request_endio || bio->bi_end_io == loose_endio ||
-		bio->bi_end_io == bf_shadow_endio || bio->bi_end_io == bf_inject_endio) &&
-	       mark->disk == bio->bi_bdev->bd_disk;
+	while (bf_end_is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk) {
+		end_io = mark->end_io;
+		mark = mark->private;
+	}
+	return end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk;
 }
 
 /*
@@ -156,6 +172,20 @@ void bf_submit(struct bio *bio)
 	submit_bio_noacct(bio);
 }
 
+/* Returns the era that ends. Not while bios of the one before are left; a grace period later nobody adds to it. */
+u32 bf_unseen_flip(void)
+{
+	u8 old = READ_ONCE(era);
+
+	WRITE_ONCE(era, !old);
+	return old;
+}
+
+bool bf_unseen_left(u32 which)
+{
+	return atomic_read(&nr_strays) || atomic_read(&unseen[which]);
+}
+
 static void submit_loose(struct work_struct *work)
 {
 	bf_submit(container_of(work, struct loose_mark, work)->bio);
@@ -168,7 +198,10 @@ static void submit_later(struct bio *bio)
 {
 	struct loose_mark *loose = container_of(bio->bi_private, struct loose_mark, mark);
 	struct bf_device *dev;
+	u8 now = READ_ONCE(era);
 
+	atomic_inc(&unseen[now]);
+	loose->era = now + 1;
 	rcu_read_lock();
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
 	if (dev) {
@@ -194,6 +227,7 @@ static void submit_strays(struct work_struct *work)
 	while ((bio = bio_list_pop(&bios))) {
 		mark_loose(bio, &nobody, GFP_NOIO);
 		submit_later(bio);
+		atomic_dec(&nr_strays);
 	}
 }
 
@@ -206,6 +240,7 @@ static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
 		submit_later(bio);
 		return;
 	}
+	atomic_inc(&nr_strays);
 	spin_lock_irqsave(&stray_lock, flags);
 	bio_list_add(&stray_bios, bio);
 	spin_unlock_irqrestore(&stray_lock, flags);
@@ -364,7 +399,7 @@ void bf_end_bio(struct bio *bio)
  */
 void bf_end_again(struct bio *bio)
 {
-	if (likely(bio->bi_end_io != chain_endio && bio->bi_end_io != clone_endio && !bio_flagged(bio, BIO_CHAIN)))
+	if (likely(bio->bi_end_io && bio->bi_end_io != chain_endio && bio->bi_end_io != clone_endio))
 		bio->bi_end_io(bio);
 	else
 		bf_end_bio(bio);

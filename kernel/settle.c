@@ -22,7 +22,7 @@ static u32 final_policy(const struct bf_attachment *att)
 
 static void follow_policy(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
 {
-	if (final_policy(att) == BFUSE_POLICY_PASS) {
+	if (final_policy(att) == BFUSE_POLICY_PASS && !att->torn) {
 		bf_count(att, passed_by_policy);
 		bf_bypass(att, bio, origin);
 	} else {
@@ -63,7 +63,7 @@ static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio
 /* A completion that was held, and is no longer. */
 static void end_held(struct bf_attachment *att, struct bio *bio, blk_status_t status)
 {
-	if (final_policy(att) == BFUSE_POLICY_PASS) {
+	if (final_policy(att) == BFUSE_POLICY_PASS && !att->torn) {
 		bf_count(att, passed_by_policy);
 		bf_fail(bio, status);
 	} else {
@@ -75,7 +75,8 @@ static void end_held(struct bf_attachment *att, struct bio *bio, blk_status_t st
 /*
  * Makes of a completed bio one that was never submitted, for a successor who is to see it. To do a read or write again that
  * nobody was told of is allowed; what else the block layer takes from a bio that ends (inline encryption, integrity) can't
- * be held.
+ * be held. On the way down it clears flags, too: an empty flush, for a device without a cache, would come back as an empty write.
+ * What accounted it for the device did so for the first time; should it end without a second, there is nothing to take back.
  */
 static void restart(const struct bf_request *rq, struct bio *bio)
 {
@@ -83,6 +84,9 @@ static void restart(const struct bf_request *rq, struct bio *bio)
 	if (rq->remapped)
 		bio_set_flag(bio, BIO_REMAPPED);
 	bio->bi_iter = rq->iter;
+	bio->bi_opf = rq->opf;
+	bio_clear_flag(bio, BIO_QOS_THROTTLED);
+	bio_clear_flag(bio, BIO_QOS_MERGED);
 	bio->bi_status = BLK_STS_OK;
 }
 
@@ -169,6 +173,46 @@ static void settle_dead_tag(struct bf_attachment *att, struct bf_request *rq)
 		bf_settle_tag(rq);
 }
 
+/* Has the filter, or did it have, a request of @att in @rq that is not settled yet? */
+static bool is_unsettled(const struct bf_attachment *att, const struct bf_request *rq)
+{
+	if (rq->att != att || rq->state == BF_TAG_BUSY)
+		return rq->att == att && !rq->abandoned;
+	return rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD || rq->state == BF_TAG_DONE || rq->state == BF_TAG_READ;
+}
+
+/* Of these the one that was submitted first, or last. Tags are taken in any order. */
+static struct bf_request *next_unsettled(struct bf_attachment *att, struct bf_queue *q, bool last)
+{
+	struct bf_request *rq, *found = NULL;
+	u32 tag;
+
+	spin_lock_irq(&q->lock);
+	for (tag = 0; tag < q->filter->depth; tag++) {
+		rq = &q->requests[tag];
+		if (is_unsettled(att, rq) && (!found || (rq->mark.origin.time < found->mark.origin.time) != last))
+			found = rq;
+	}
+	spin_unlock_irq(&q->lock);
+	return found;
+}
+
+/* On a zoned device writes stay in order: the first goes first, or is the last to be put in front of what waits. */
+static void settle_dead_tags(struct bf_attachment *att, struct bf_queue *q)
+{
+	bool wait = holds(att) || READ_ONCE(att->heir);
+	struct bf_request *rq;
+	u32 tag;
+
+	if (att->dev->zone_sectors) {
+		while ((rq = next_unsettled(att, q, wait)))
+			settle_dead_tag(att, rq);
+		return;
+	}
+	for (tag = 0; tag < q->filter->depth; tag++)
+		settle_dead_tag(att, &q->requests[tag]);
+}
+
 static struct bio *pop_waiting(struct bf_lane *lane, struct bf_queue *q, struct bf_origin *origin)
 {
 	struct bio *bio;
@@ -193,7 +237,7 @@ static void settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 	struct bio *bio;
 
 	while ((bio = pop_waiting(lane, q, &origin))) {
-		if (att->state == BFUSE_STATE_LEAVING && !q->filter->dead)
+		if (att->state == BFUSE_STATE_LEAVING && !q->filter->dead && !att->torn)
 			bf_bypass(att, bio, &origin);
 		else
 			follow_policy(att, bio, &origin);
@@ -210,13 +254,13 @@ static void settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 void bf_settle_lanes(struct bf_attachment *att, bool dead)
 {
 	struct bf_filter *f = att->filter;
-	u32 i, tag;
+	u32 i;
 
 	for (i = 0; i < f->nr_queues; i++) {
 		struct bf_queue *q = &f->queues[i];
 
-		for (tag = 0; dead && tag < f->depth; tag++)
-			settle_dead_tag(att, &q->requests[tag]);
+		if (dead)
+			settle_dead_tags(att, q);
 		if (!holds(att) && !READ_ONCE(att->heir))
 			settle_waiting(att, q);
 	}
@@ -254,8 +298,38 @@ unsigned long bf_limit(const struct bf_attachment *att)
 	return msecs_to_jiffies(ms);
 }
 
-/* True: the request in @rq was late and has been settled. The tag stays the filter's, but counts no longer. */
-static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
+/* Is it the filter's fault that @rq has not ended, or is its time over @now? A completion to be held may also wait for room. */
+static bool is_late(const struct bf_attachment *att, const struct bf_request *rq, bool now)
+{
+	bool owed = rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD || (rq->state == BF_TAG_DONE && rq->hold);
+
+	return owed && rq->att == att && (now || time_after(jiffies, rq->sent + bf_limit(att)));
+}
+
+/*
+ * Under the lock, @rq is late: its bio leaves it. The tag stays the filter's, if that knows of it. It counts in its lane until
+ * the caller has settled the bio.
+ */
+static struct bio *take_late(struct bf_request *rq, struct bf_lane *lane)
+{
+	struct bio *bio = bf_tag_take_bio(rq);
+
+	if (rq->state == BF_TAG_DONE) {
+		bf_lane_get(lane, rq->queue);
+		list_del(&rq->node);
+		bf_tag_free(rq);
+		return bio;
+	}
+	rq->state = BF_TAG_STALE;
+	rq->queue->nr_stale++;
+	lane->nr_sent--;
+	bf_lane_get(lane, rq->queue);
+	bf_layers_part(rq);
+	return bio;
+}
+
+/* True: the request in @rq was late, or its time is over @now, and has been settled. */
+static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool now)
 {
 	struct bf_queue *q = rq->queue;
 	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
@@ -266,19 +340,13 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq)
 	bool held;
 
 	spin_lock_irq(&q->lock);
-	if ((rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD) && rq->att == att &&
-	    time_after(jiffies, rq->sent + bf_limit(att))) {
+	if (is_late(att, rq, now)) {
 		origin = rq->mark.origin;
 		held = rq->completed;
 		status = rq->status;
 		staged = rq->staged;
 		rq->staged = NULL;
-		bio = bf_tag_take_bio(rq);
-		rq->state = BF_TAG_STALE;
-		q->nr_stale++;
-		lane->nr_sent--;
-		bf_lane_get(lane, q);	/* keeps the attachment while this goes on */
-		bf_layers_part(rq);
+		bio = take_late(rq, lane);
 	}
 	spin_unlock_irq(&q->lock);
 	if (!bio)
@@ -391,12 +459,55 @@ static void expire_tags(struct bf_attachment *att)
 
 	for (i = 0; i < f->nr_queues; i++)
 		for (tag = 0; tag < f->depth; tag++)
-			late += expire_tag(att, &f->queues[i].requests[tag]);
+			late += expire_tag(att, &f->queues[i].requests[tag], false);
 	if (!late)
 		return;
 	bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
 	if (!is_waiting(f))
 		stall(att);
+}
+
+static bool is_owed(struct bf_attachment *att, struct bf_queue *q)
+{
+	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	bool owed;
+	u32 tag;
+
+	spin_lock_irq(&q->lock);
+	owed = lane->nr_waiting || lane->nr_sent;
+	for (tag = 0; !owed && lane->nr_tags && tag < q->filter->depth; tag++)
+		owed = q->requests[tag].att == att && q->requests[tag].state == BF_TAG_BUSY;
+	spin_unlock_irq(&q->lock);
+	return owed;
+}
+
+/* Is anything waiting, being copied, or with the filter? What is below does not count. */
+bool bf_settle_is_owed(struct bf_attachment *att)
+{
+	bool owed = false;
+	u32 i;
+
+	for (i = 0; !owed && i < att->filter->nr_queues; i++)
+		owed = is_owed(att, &att->filter->queues[i]);
+	return owed;
+}
+
+/*
+ * @att, which is leaving, has no time left: what waits, or is with the filter, is settled, by the policy or (torn) with an
+ * error. What is just being copied is left.
+ */
+void bf_settle_now(struct bf_attachment *att)
+{
+	struct bf_filter *f = att->filter;
+	u32 i, tag, late = 0;
+
+	for (i = 0; i < f->nr_queues; i++) {
+		for (tag = 0; tag < f->depth; tag++)
+			late += expire_tag(att, &f->queues[i].requests[tag], true);
+		settle_waiting(att, &f->queues[i]);
+	}
+	if (late)
+		bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
 }
 
 static void watch_attachment(struct bf_attachment *att)

@@ -3,8 +3,8 @@
  * The shadow of a write: what goes down in its place when the filter supplies other data. The submitter's pages are not
  * ours to change (the page cache maps them, direct I/O reads them again), so the new data get pages of their own.
  *
- * A shadow consists of parts, bios of up to BIO_MAX_VECS pages. Each goes its own way below the attachment. The request
- * stays in BF_TAG_DOWN and counts its parts, and itself until the last is built; the last that ends completes the bio.
+ * A shadow consists of parts, legs (leg.c) of up to BIO_MAX_VECS pages. Each goes its own way, below the attachment or where the verdict
+ * redirects it, with its mirror if there is one, which shares its pages.
  *
  *	MODIFY --> parts are built and sent, without waiting for memory --> all sent --> all ended --> bf_request_endio()
  *			|						^
@@ -20,12 +20,6 @@
 
 #define PART_BYTES	((u32)BIO_MAX_VECS << PAGE_SHIFT)
 
-struct part {
-	struct bf_mark		mark;	/* first: bio->bi_private points here */
-	struct bf_request	*rq;
-	struct bio		bio;	/* last: its vectors follow */
-};
-
 static struct bio_set parts;
 static mempool_t pages;
 static DEFINE_MUTEX(patience);
@@ -38,14 +32,13 @@ bool bf_shadow_fits(const struct bf_request *rq)
 	return !whole || rq->length <= PART_BYTES;
 }
 
-static void free_part(struct bio *bio)
+static void free_data(struct bio *bio)
 {
 	struct bio_vec *bv;
 	struct bvec_iter_all i;
 
 	bio_for_each_segment_all(bv, bio, i)
 		mempool_free(bv->bv_page, &pages);
-	bio_put(bio);
 }
 
 static bool get_data_pages(struct bio *bio, u32 bytes, gfp_t gfp)
@@ -78,12 +71,9 @@ static void inherit(struct bio *bio, const struct bf_request *rq)
 {
 	struct bio *from = rq->bio;
 
-	bio->bi_iter.bi_sector = rq->iter.bi_sector + (rq->built >> SECTOR_SHIFT);
 	bio->bi_ioprio = from->bi_ioprio;
 	bf_bio_copy_hints(bio, from);
 	bio_clone_blkg_association(bio, from);
-	if (bio_flagged(from, BIO_REMAPPED))
-		bio_set_flag(bio, BIO_REMAPPED);
 }
 
 static const void *source(const struct bf_request *rq)
@@ -92,63 +82,69 @@ static const void *source(const struct bf_request *rq)
 }
 
 /* The next part, or NULL if @wait is false and there is no memory. */
-static struct bio *build(struct bf_request *rq, bool wait)
+static struct bf_leg *build(struct bf_request *rq, bool wait)
 {
 	u32 bytes = min(rq->length - rq->built, PART_BYTES);
 	gfp_t gfp = wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN;
-	struct bio *bio = bio_alloc_bioset(rq->bio->bi_bdev, DIV_ROUND_UP(bytes, PAGE_SIZE),
+	struct bio *bio = bio_alloc_bioset(bf_leg_bdev(rq, BF_LEG_MAIN), DIV_ROUND_UP(bytes, PAGE_SIZE),
 					   rq->bio->bi_opf & ~(REQ_NOWAIT | REQ_POLLED), gfp, &parts);
-	struct part *part = container_of(bio, struct part, bio);
+	struct bf_leg *leg = container_of(bio, struct bf_leg, bio);
 
 	if (!bio)
 		return NULL;
+	bf_leg_init(leg, rq, BF_LEG_MAIN);
+	leg->release = free_data;
 	if (!(wait ? get_data_pages_patiently(bio, bytes) : get_data_pages(bio, bytes, gfp))) {
-		free_part(bio);
+		bf_leg_put(leg);
 		return NULL;
 	}
 	inherit(bio, rq);
 	bf_copy_to_bio(bio, bio->bi_iter, source(rq), 0, bytes);
-	part->rq = rq;
-	bf_mark_bio(bio, &part->mark, bf_shadow_endio);
-	rq->built += bytes;
-	return bio;
+	bf_leg_aim(leg, rq->built);
+	return leg;
 }
 
-static void put_part(struct bf_request *rq)
+/* Who waits here for a mirror's leg keeps a part, but legs that are under way need no pages to come back. */
+static bool build_mirror(struct bf_request *rq, struct bf_leg *part, bool wait, struct bf_leg **mirror)
 {
-	if (!atomic_dec_and_test(&rq->parts))
-		return;
-	rq->bio->bi_status = rq->status;
-	bf_request_endio(rq->bio);
+	*mirror = NULL;
+	if (!rq->way || !(rq->way->flags & BFUSE_VERDICT_MIRROR))
+		return true;
+	*mirror = bf_leg_clone(rq, BF_LEG_MIRROR, part, rq->built, wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN);
+	return *mirror;
 }
 
-/* bi_end_io of a part. Any context. */
-void bf_shadow_endio(struct bio *bio)
+/* False: out of memory. */
+static bool send_part(struct bf_request *rq, struct bf_batch *batch, bool wait)
 {
-	struct bf_request *rq = container_of(bio, struct part, bio)->rq;
+	struct bf_leg *part = build(rq, wait), *mirror;
 
-	if (bio->bi_status)
-		WRITE_ONCE(rq->status, bio->bi_status);
-	else if (rq->op == BFUSE_OP_ZONE_APPEND)
-		rq->bio->bi_iter.bi_sector = bio->bi_iter.bi_sector;
-	free_part(bio);
-	put_part(rq);
+	if (!part)
+		return false;
+	if (!build_mirror(rq, part, wait, &mirror)) {
+		bf_leg_put(part);
+		return false;
+	}
+	rq->built += part->bio.bi_iter.bi_size;
+	atomic_add(mirror ? 2 : 1, &rq->parts);
+	bf_leg_send(part, batch);
+	if (mirror)
+		bf_leg_send(mirror, batch);
+	return true;
 }
 
 /* Builds and sends what is left. False: out of memory. Else @rq is not to be touched any more. */
 static bool send_parts(struct bf_request *rq, struct bf_batch *batch, bool wait)
 {
-	struct bio *bio;
-
 	while (rq->built < rq->length) {
-		bio = build(rq, wait);
-		if (!bio)
+		if (!send_part(rq, batch, wait))
 			return false;
-		atomic_inc(&rq->parts);
-		bf_send_below(rq->att->dev, rq->att->rank, bio, &rq->mark.origin, batch);
+		/* Who is going to wait for the next part's memory must not keep this one's. */
+		if (wait)
+			bf_batch_kick(batch);
 	}
 	bf_unstage(rq);
-	put_part(rq);
+	bf_legs_end(rq);
 	return true;
 }
 
@@ -167,10 +163,7 @@ static void go_on(struct work_struct *work)
  */
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch)
 {
-	rq->built = 0;
-	rq->shadowed = true;
-	rq->status = BLK_STS_OK;
-	atomic_set(&rq->parts, 1);
+	bf_legs_begin(rq);
 	if (send_parts(rq, batch, bdev_is_zoned(rq->bio->bi_bdev)))
 		return;
 	INIT_WORK(&rq->work, go_on);
@@ -179,7 +172,7 @@ void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch)
 
 int bf_shadow_init(void)
 {
-	int err = bioset_init(&parts, BIO_POOL_SIZE, offsetof(struct part, bio), BIOSET_NEED_BVECS);
+	int err = bioset_init(&parts, BIO_POOL_SIZE, offsetof(struct bf_leg, bio), BIOSET_NEED_BVECS);
 
 	if (err)
 		return err;

@@ -9,25 +9,14 @@
 #include "blkfilter.h"
 
 #define ALL_FLAGS	(BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO | BFUSE_VERDICT_HOLD | \
-			 BFUSE_VERDICT_MODIFY)
-
-static bool has_reserved(const struct bfuse_verdict *v)
-{
-	u64 bits = 0;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(v->__reserved); i++)
-		bits |= v->__reserved[i];
-	return bits;
-}
+			 BFUSE_VERDICT_MODIFY | BFUSE_VERDICT_COPY_BEFORE | BFUSE_VERDICT_MIRROR | BFUSE_VERDICT_LENIENT | \
+			 BFUSE_VERDICT_CLEAR)
 
 static enum bfuse_reason check_form(const struct bfuse_verdict *v)
 {
-	if (has_reserved(v))
-		return BFUSE_REASON_RESERVED;
 	if (v->type >= BFUSE_VERDICT_TYPES)
 		return BFUSE_REASON_TYPE;
-	return BFUSE_REASON_NONE;
+	return bf_way_check_form(v);
 }
 
 static bool status_is_known(const struct bf_request *rq, s32 status)
@@ -50,7 +39,7 @@ static bool status_is_known(const struct bf_request *rq, s32 status)
 	case EPERM:
 		return true;
 	case EAGAIN:
-		return rq->bio->bi_opf & REQ_NOWAIT;
+		return rq->opf & REQ_NOWAIT;
 	default:
 		return false;
 	}
@@ -60,7 +49,7 @@ static enum bfuse_reason check_complete(const struct bf_request *rq, const struc
 {
 	u16 source = v->flags & (BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO);
 
-	if (v->flags & ~(BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO))
+	if (v->flags & ~(BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO | BFUSE_VERDICT_CLEAR))
 		return BFUSE_REASON_FLAGS;
 	if (source && (rq->op != BFUSE_OP_READ || v->status || source == (BFUSE_VERDICT_STORED | BFUSE_VERDICT_ZERO)))
 		return BFUSE_REASON_FLAGS;
@@ -79,12 +68,20 @@ static enum bfuse_reason check_modify(const struct bf_request *rq, const struct 
 	return rq->length <= rq->queue->filter->slot_size ? BFUSE_REASON_NONE : BFUSE_REASON_LENGTH;
 }
 
-/* With MODIFY, HOLD or both. */
+/* What was done at the write pointer of a zone can't be done again for a successor; an append can't in any case. */
+static bool may_hold(const struct bf_request *rq)
+{
+	return rq->op != BFUSE_OP_ZONE_APPEND && !(bf_op_sends_data(rq->op) && bdev_is_zoned(rq->bio->bi_bdev));
+}
+
+/* More than PASS as it is. */
 static enum bfuse_reason check_change(const struct bf_request *rq, const struct bfuse_verdict *v)
 {
-	if (bio_has_crypt_ctx(rq->bio) || (rq->bio->bi_opf & REQ_INTEGRITY))
+	bool as_it_is = v->type == BFUSE_PASS && !(v->flags & (BFUSE_VERDICT_HOLD | BFUSE_VERDICT_MODIFY | BFUSE_VERDICT_MIRROR));
+
+	if (!as_it_is && (bio_has_crypt_ctx(rq->bio) || (rq->bio->bi_opf & REQ_INTEGRITY)))
 		return BFUSE_REASON_CONTEXT;
-	if ((v->flags & BFUSE_VERDICT_HOLD) && rq->op == BFUSE_OP_ZONE_APPEND)
+	if ((v->flags & BFUSE_VERDICT_HOLD) && !may_hold(rq))
 		return BFUSE_REASON_OP;
 	if (!(v->flags & BFUSE_VERDICT_MODIFY))
 		return BFUSE_REASON_NONE;
@@ -93,17 +90,18 @@ static enum bfuse_reason check_change(const struct bf_request *rq, const struct 
 	return bf_shadow_fits(rq) ? check_modify(rq, v) : BFUSE_REASON_LENGTH;
 }
 
+/* PASS and REDIRECT. */
 static enum bfuse_reason check_pass(const struct bf_request *rq, const struct bfuse_verdict *v)
 {
 	if (v->status)
 		return BFUSE_REASON_STATUS;
-	if (likely(!(v->flags & ~BFUSE_VERDICT_NOTIFY)))
+	if (likely(v->type == BFUSE_PASS && !(v->flags & ~(BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_CLEAR))))
 		return BFUSE_REASON_NONE;
 	if (v->flags & BFUSE_VERDICT_ZERO)
 		return BFUSE_REASON_FLAGS;
 	if ((v->flags & (BFUSE_VERDICT_STORED | BFUSE_VERDICT_MODIFY)) == BFUSE_VERDICT_STORED)
 		return BFUSE_REASON_FLAGS;
-	return check_change(rq, v);
+	return bf_way_check_op(rq, v) ?: check_change(rq, v);
 }
 
 /* The second verdict on a request whose completion was held. */
@@ -111,6 +109,8 @@ static enum bfuse_reason check_held(const struct bf_request *rq, const struct bf
 {
 	if (v->type == BFUSE_COMPLETE)
 		return check_complete(rq, v);
+	if (v->type == BFUSE_REDIRECT)
+		return BFUSE_REASON_OP;
 	if (v->status)
 		return BFUSE_REASON_STATUS;
 	if (!v->flags)
@@ -118,6 +118,14 @@ static enum bfuse_reason check_held(const struct bf_request *rq, const struct bf
 	if ((v->flags & ~BFUSE_VERDICT_STORED) != BFUSE_VERDICT_MODIFY)
 		return BFUSE_REASON_FLAGS;
 	return rq->op == BFUSE_OP_READ && !rq->status ? check_modify(rq, v) : BFUSE_REASON_OP;
+}
+
+/* Of which chunks it speaks must be known. */
+static enum bfuse_reason check_clear(const struct bf_request *rq)
+{
+	if (rq->state == BF_TAG_HELD || !rcu_access_pointer(rq->att->chunks))
+		return BFUSE_REASON_FLAGS;
+	return rq->length && rq->op != BFUSE_OP_ZONE_APPEND ? BFUSE_REASON_NONE : BFUSE_REASON_OP;
 }
 
 static u32 verbs_of(const struct bfuse_verdict *v)
@@ -128,6 +136,10 @@ static u32 verbs_of(const struct bfuse_verdict *v)
 		verbs |= 1u << BFUSE_MODIFY;
 	if (v->flags & BFUSE_VERDICT_HOLD)
 		verbs |= 1u << BFUSE_HOLD;
+	if (v->flags & BFUSE_VERDICT_COPY_BEFORE)
+		verbs |= 1u << BFUSE_COPY_BEFORE;
+	if (v->flags & BFUSE_VERDICT_MIRROR)
+		verbs |= 1u << BFUSE_MIRROR;
 	return verbs;
 }
 
@@ -138,6 +150,8 @@ static enum bfuse_reason check(const struct bf_request *rq, const struct bfuse_v
 		return BFUSE_REASON_FLAGS;
 	if (verbs_of(v) & ~rq->att->interest.verdicts)
 		return BFUSE_REASON_TYPE;
+	if ((v->flags & BFUSE_VERDICT_CLEAR) && check_clear(rq))
+		return check_clear(rq);
 	if (rq->state == BF_TAG_HELD)
 		return check_held(rq, v);
 	return v->type == BFUSE_COMPLETE ? check_complete(rq, v) : check_pass(rq, v);
@@ -150,13 +164,17 @@ static void count_verdict(const struct bf_attachment *att, const struct bfuse_ve
 		bf_count(att, verdicts[BFUSE_MODIFY]);
 	if (v->flags & BFUSE_VERDICT_HOLD)
 		bf_count(att, verdicts[BFUSE_HOLD]);
+	if (v->flags & BFUSE_VERDICT_COPY_BEFORE)
+		bf_count(att, verdicts[BFUSE_COPY_BEFORE]);
+	if (v->flags & BFUSE_VERDICT_MIRROR)
+		bf_count(att, verdicts[BFUSE_MIRROR]);
 }
 
 static void take_verdict(struct bf_request *rq, const struct bfuse_verdict *v)
 {
 	rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent--;
 	count_verdict(rq->att, v);
-	if (rq->state == BF_TAG_HELD || v->type != BFUSE_PASS) {
+	if (rq->state == BF_TAG_HELD || v->type == BFUSE_COMPLETE) {
 		rq->state = BF_TAG_BUSY;
 		return;
 	}
@@ -174,7 +192,7 @@ static enum bfuse_reason accept(struct bf_request *rq, const struct bfuse_verdic
 	if (!att)
 		return BFUSE_REASON_LAYER;
 	rq->att = att;
-	reason = check(rq, v);
+	reason = check(rq, v) ?: bf_way_bind(rq, v);
 	if (reason) {
 		rq->att = from;
 		return reason;
@@ -255,8 +273,13 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 
 	if (!rq)
 		return reason;
-	if (v->type != BFUSE_PASS || rq->completed) {
+	/* With a way only when nothing is to be copied before it any more. */
+	if ((v->flags & BFUSE_VERDICT_CLEAR) && !rq->way)
+		bf_chunks_clear(rq->att, rq->sector, rq->length);
+	if (v->type == BFUSE_COMPLETE || rq->completed) {
 		complete_request(rq, v);
+	} else if (unlikely(rq->way)) {
+		bf_way_begin(rq, batch);
 	} else if (unlikely(v->flags & BFUSE_VERDICT_MODIFY)) {
 		bf_shadow_forward(rq, batch);
 	} else {

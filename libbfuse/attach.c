@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* The caller holds bfuse->lock. */
-static int remember_locked(struct bfuse *bfuse, uint32_t attachment)
+int bfuse__remember_locked(struct bfuse *bfuse, uint32_t attachment)
 {
 	uint32_t *more = realloc(bfuse->attachments, (bfuse->nr_attachments + 1) * sizeof(*more));
 
@@ -29,7 +29,7 @@ int bfuse__remember(struct bfuse *bfuse, uint32_t attachment)
 	int err;
 
 	pthread_mutex_lock(&bfuse->lock);
-	err = remember_locked(bfuse, attachment);
+	err = bfuse__remember_locked(bfuse, attachment);
 	pthread_mutex_unlock(&bfuse->lock);
 	return err;
 }
@@ -72,9 +72,13 @@ void bfuse__tell_attached(struct bfuse *bfuse, uint32_t attachment)
 {
 	struct bfuse_next next = { .attachment = attachment - 1 };
 
-	if (!bfuse->filter || !bfuse->filter->attached)
+	if (!bfuse->child && (!bfuse->filter || !bfuse->filter->attached))
 		return;
-	if (bfuse_next_attachment(bfuse, &next) == 1 && next.attachment == attachment)
+	if (bfuse_next_attachment(bfuse, &next) != 1 || next.attachment != attachment)
+		return;
+	if (bfuse->child)
+		bfuse__tell(bfuse, &(struct message){ .kind = MESSAGE_ATTACHED, .next = next });
+	else
 		bfuse->filter->attached(&next, bfuse->user);
 }
 
@@ -131,7 +135,20 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 				     attach->altitude ? attach->altitude : bfuse->reg.altitude, "choose another with --altitude");
 	case -EBUSY:
 		return fail_hook(bfuse, label);
+	case -ETIMEDOUT:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER,
+				   "%s: what was submitted before did not complete in time, so it is not attached; dmesg says what "
+				   "it waited for; try again, or a longer --drain-timeout",
+				   label);
+	case -EINTR:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: interrupted while it was drained; it is not attached",
+				   label);
 	case -EOPNOTSUPP:
+		if (attach->flags & BFUSE_ATTACH_DRAIN)
+			return bfuse__fail(bfuse, err, BFUSE_EXIT_UNFILTERABLE,
+					   "%s: can't be drained, its driver does not count its I/O; write 1 to queue/iostats in "
+					   "its directory in /sys/block, or filter the device on top of it",
+					   label);
 		return bfuse__fail(
 			bfuse, err, BFUSE_EXIT_UNFILTERABLE,
 			"%s: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it",
@@ -180,14 +197,39 @@ static int attach_own(struct bfuse *bfuse, struct bfuse_attach *attach)
 	pthread_mutex_lock(&bfuse->lock);
 	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
 	if (!err)
-		err = remember_locked(bfuse, attach->attachment);
+		err = bfuse__remember_locked(bfuse, attach->attachment);
 	pthread_mutex_unlock(&bfuse->lock);
 	if (err == -ENOMEM && attach->attachment)
 		bfuse_detach(bfuse, attach->attachment, 0);
 	return err;
 }
 
-/* @attach has the fd, and flags, altitude and layer. */
+static bool exists(struct bfuse *bfuse, uint32_t attachment)
+{
+	struct bfuse_next next = { .attachment = attachment - 1 };
+
+	return bfuse_next_attachment(bfuse, &next) == 1 && next.attachment == attachment;
+}
+
+/*
+ * The same when it may take long: the thread of queue 0 must not wait for the lock meanwhile, it may have to serve what is
+ * waited for. An attachment that has ended already, of which it may have heard, is not remembered any more.
+ */
+static int attach_own_slowly(struct bfuse *bfuse, struct bfuse_attach *attach)
+{
+	int err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&bfuse->lock);
+	if (exists(bfuse, attach->attachment))
+		err = bfuse__remember_locked(bfuse, attach->attachment);
+	pthread_mutex_unlock(&bfuse->lock);
+	if (err)
+		bfuse_detach(bfuse, attach->attachment, 0);
+	return err;
+}
+
 static int attach_fd(struct bfuse *bfuse, struct bfuse_attach *attach, const char *label,
 		     const struct bfuse_interest *interest, uint32_t *attachment)
 {
@@ -198,7 +240,7 @@ static int attach_fd(struct bfuse *bfuse, struct bfuse_attach *attach, const cha
 		attach->interest = *interest;
 	else
 		attach->flags |= BFUSE_ATTACH_DEFAULTS;
-	err = attach_own(bfuse, attach);
+	err = attach->flags & BFUSE_ATTACH_DRAIN ? attach_own_slowly(bfuse, attach) : attach_own(bfuse, attach);
 	if (err)
 		return fail_attach(bfuse, attach, label, err);
 	if (attach->adopted)
@@ -221,11 +263,11 @@ int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct
 /* O_NONBLOCK: a drive without a medium must not make us wait. Never for writing: nothing may react to our close. */
 static int open_device(struct bfuse *bfuse, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd = bfuse->confined ? -1 : open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0) {
-		int err = -errno;
+		int err = bfuse->confined ? -EPERM : -errno;
 		bool denied = err == -EACCES || err == -EPERM;
 
 		return bfuse__fail(bfuse, err, denied ? BFUSE_EXIT_PERMISSION : BFUSE_EXIT_NO_DEVICE, "%s: %s; %s",
@@ -237,36 +279,50 @@ static int open_device(struct bfuse *bfuse, const char *path)
 	return bfuse__fail(bfuse, -ENOTBLK, BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", path);
 }
 
-static int attach_path(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest,
-		       const struct bfuse_attach *how, uint32_t *attachment)
+static int attach_path(struct bfuse *bfuse, struct bfuse_attach *attach, const char *path,
+		       const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	struct bfuse_attach attach = *how;
 	int err;
 
-	attach.fd = open_device(bfuse, path);
-	if (attach.fd < 0)
-		return attach.fd;
-	err = attach_fd(bfuse, &attach, path, interest, attachment);
-	close(attach.fd);
+	attach->fd = open_device(bfuse, path);
+	if (attach->fd < 0)
+		return attach->fd;
+	err = attach_fd(bfuse, attach, path, interest, attachment);
+	close(attach->fd);
 	return err;
 }
 
 int bfuse_attach(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	return attach_path(bfuse, path, interest, &(struct bfuse_attach){ .flags = 0 }, attachment);
+	struct bfuse_attach attach = { .flags = 0 };
+
+	return attach_path(bfuse, &attach, path, interest, attachment);
+}
+
+int bfuse_attach_drained(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t timeout_ms,
+			 uint32_t *drained, uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .flags = BFUSE_ATTACH_DRAIN, .drain_ms = timeout_ms };
+	int err = attach_path(bfuse, &attach, path, interest, attachment);
+
+	if (!err && drained)
+		*drained = attach.drained;
+	return err;
 }
 
 int bfuse_replace(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
 {
-	return attach_path(bfuse, path, interest, &(struct bfuse_attach){ .flags = BFUSE_ATTACH_REPLACE }, attachment);
+	struct bfuse_attach attach = { .flags = BFUSE_ATTACH_REPLACE };
+
+	return attach_path(bfuse, &attach, path, interest, attachment);
 }
 
 int bfuse_attach_layer(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t altitude,
 		       unsigned int layer, uint32_t flags, uint32_t *attachment)
 {
-	struct bfuse_attach how = { .flags = flags, .altitude = altitude, .layer = layer };
+	struct bfuse_attach attach = { .flags = flags, .altitude = altitude, .layer = layer };
 
-	return attach_path(bfuse, path, interest, &how, attachment);
+	return attach_path(bfuse, &attach, path, interest, attachment);
 }
 
 /* For the message when its altitude is taken. */
@@ -277,23 +333,42 @@ static uint32_t altitude_of(struct bfuse *bfuse, uint32_t filter)
 	return bfuse_next_filter(bfuse, &next) == 1 && next.filter == filter ? next.altitude : 0;
 }
 
-int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment)
+static int attach_other(struct bfuse *bfuse, struct bfuse_attach *attach, const char *path, uint32_t *attachment)
 {
-	struct bfuse_attach attach = { .size = sizeof(attach), .filter = filter, .flags = BFUSE_ATTACH_DEFAULTS };
 	int err;
 
-	attach.fd = open_device(bfuse, path);
-	if (attach.fd < 0)
-		return attach.fd;
-	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, &attach);
+	attach->size = sizeof(*attach);
+	attach->flags |= BFUSE_ATTACH_DEFAULTS;
+	attach->fd = open_device(bfuse, path);
+	if (attach->fd < 0)
+		return attach->fd;
+	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
 	if (err == -EEXIST)
-		err = fail_altitude(bfuse, attach.fd, path, altitude_of(bfuse, filter),
+		err = fail_altitude(bfuse, attach->fd, path, altitude_of(bfuse, attach->filter),
 				    "start this filter at another with --altitude");
 	else if (err)
-		err = fail_attach(bfuse, &attach, path, err);
+		err = fail_attach(bfuse, attach, path, err);
 	else if (attachment)
-		*attachment = attach.attachment;
-	close(attach.fd);
+		*attachment = attach->attachment;
+	close(attach->fd);
+	return err;
+}
+
+int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .filter = filter };
+
+	return attach_other(bfuse, &attach, path, attachment);
+}
+
+int bfuse_attach_other_drained(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t timeout_ms,
+			       uint32_t *drained, uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .filter = filter, .flags = BFUSE_ATTACH_DRAIN, .drain_ms = timeout_ms };
+	int err = attach_other(bfuse, &attach, path, attachment);
+
+	if (!err && drained)
+		*drained = attach.drained;
 	return err;
 }
 

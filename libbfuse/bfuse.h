@@ -30,6 +30,7 @@ extern "C" {
 
 struct bfuse;
 struct bfuse_queue;
+struct io_uring_sqe; /* <linux/io_uring.h>, <liburing.h> */
 
 /**
  * enum bfuse_exit - exit statuses of all programs of the project.
@@ -110,6 +111,17 @@ int bfuse_attach_fd(struct bfuse *bfuse, int fd, const char *label, const struct
 		    uint32_t *attachment);
 
 /**
+ * bfuse_attach_drained - filter a device, from a moment at which all that was submitted to it before has completed.
+ * @timeout_ms: how long that may take; 0 stands for 30 s.
+ * @drained: out: enum bfuse_drained, how much is guaranteed; may be NULL.
+ *
+ * As bfuse_attach(), with BFUSE_ATTACH_DRAIN. Not from a thread that serves a queue, of this filter or of one that the device or
+ * what is mounted on it may need; bfuse_start() comes first. -ETIMEDOUT: not attached.
+ */
+int bfuse_attach_drained(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t timeout_ms,
+			 uint32_t *drained, uint32_t *attachment);
+
+/**
  * bfuse_replace - take the place of a running filter of the same name and altitude on a device, without a gap.
  *
  * As bfuse_attach(), with BFUSE_ATTACH_REPLACE. -ESRCH: there is none.
@@ -136,12 +148,36 @@ int bfuse_attach_layer(struct bfuse *bfuse, const char *path, const struct bfuse
 int bfuse_attach_other(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t *attachment);
 
 /**
+ * bfuse_attach_other_drained - the same, as bfuse_attach_drained() does it for one's own.
+ */
+int bfuse_attach_other_drained(struct bfuse *bfuse, const char *path, uint32_t filter, uint32_t timeout_ms,
+			       uint32_t *drained, uint32_t *attachment);
+
+/**
  * bfuse_detach - end an attachment, one's own or anybody's.
  * @flags: BFUSE_DETACH_*; BFUSE_DETACH_WAIT not from a thread that serves a queue of it.
  *
  * Any thread may call it. Returns 0, -ENOENT: no such attachment, -EINTR: while waiting; the detach goes on.
  */
 int bfuse_detach(struct bfuse *bfuse, uint32_t attachment, uint32_t flags);
+
+/**
+ * bfuse_target - make a block device or regular file known as a place for data, see struct bfuse_target.
+ * @fd: the caller's, not needed after the call: the module keeps what it refers to.
+ * @flags: BFUSE_TARGET_READ_ONLY or 0.
+ * @target: out: id, for the functions below.
+ *
+ * After bfuse_register() or bfuse_set_filter(). Any thread may call it. Returns 0 or a negative errno as struct
+ * bfuse_target says.
+ */
+int bfuse_target(struct bfuse *bfuse, int fd, uint32_t flags, uint32_t *target);
+
+/**
+ * bfuse_untarget - give a target up. Any thread.
+ *
+ * Returns 0, -ENOENT: there is none, -EBUSY: a request uses it.
+ */
+int bfuse_untarget(struct bfuse *bfuse, uint32_t target);
 
 /**
  * bfuse_fd - file descriptor for poll(2): readable while any queue has entries. Owned by the handle.
@@ -209,6 +245,122 @@ int bfuse_next_filter(struct bfuse *bfuse, struct bfuse_next_filter *next);
 int bfuse_next_log(struct bfuse *bfuse, struct bfuse_log *log);
 
 /*
+ * Interest beyond operations, of attachments of this handle. Any thread may call these functions. For flags, cgroup and process
+ * see struct bfuse_interest.
+ */
+
+/**
+ * bfuse_set_ranges - be presented only what touches these parts of the device.
+ * @ranges: by increasing first sector, without overlaps; not needed after the call.
+ * @count: up to BFUSE_RANGES_MAX; 0: everything, as in the beginning.
+ *
+ * Replaces what was set before, at once; see struct bfuse_ranges. Returns 0 or a negative errno as said there.
+ */
+int bfuse_set_ranges(struct bfuse *bfuse, uint32_t attachment, const struct bfuse_range *ranges, uint32_t count);
+
+/**
+ * struct bfuse_chunk_map - a chunk bitmap, mapped. To be changed by the functions below only.
+ * @words: little-endian.
+ * @chunks: how many there are; what lies behind is always presented.
+ * @bytes: of the mapping.
+ * @chunk_shift: a chunk has 1 << chunk_shift bytes.
+ */
+struct bfuse_chunk_map {
+	uint64_t *words;
+	uint64_t chunks;
+	uint64_t bytes;
+	unsigned int chunk_shift;
+};
+
+/**
+ * bfuse_map_chunks - be presented only what touches chunks whose bit is set; see struct bfuse_chunks.
+ * @chunk_shift: BFUSE_CHUNK_SHIFT_MIN to BFUSE_CHUNK_SHIFT_MAX.
+ * @set: how bits begin, but for those of an earlier bitmap with the same chunks, which are kept.
+ * @map: out: the caller's, for bfuse_unmap_chunks(), also after the attachment has ended.
+ *
+ * To follow a device that has grown or shrunk call it again with another @map, then use that one and unmap the old one. Returns 0
+ * or a negative errno of BFUSE_CHUNKS or mmap(2).
+ */
+int bfuse_map_chunks(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, bool set, struct bfuse_chunk_map *map);
+
+/**
+ * bfuse_unmap_chunks - give back a mapping. What the bitmap says goes on to hold.
+ */
+void bfuse_unmap_chunks(struct bfuse_chunk_map *map);
+
+/**
+ * bfuse_end_chunks - be presented all chunks again.
+ *
+ * Returns 0 or a negative errno.
+ */
+int bfuse_end_chunks(struct bfuse *bfuse, uint32_t attachment);
+
+/* These three are for any thread at any time; @chunk is less than map->chunks. Setting and clearing are full barriers. */
+
+/* In memory, a little-endian word has bit n in byte n / 8. */
+static inline unsigned char *bfuse_chunk_byte(const struct bfuse_chunk_map *map, uint64_t chunk)
+{
+	return (unsigned char *)map->words + chunk / 8;
+}
+
+static inline bool bfuse_chunk_test(const struct bfuse_chunk_map *map, uint64_t chunk)
+{
+	return __atomic_load_n(bfuse_chunk_byte(map, chunk), __ATOMIC_ACQUIRE) & 1u << chunk % 8;
+}
+
+static inline void bfuse_chunk_set(const struct bfuse_chunk_map *map, uint64_t chunk)
+{
+	__atomic_fetch_or(bfuse_chunk_byte(map, chunk), (unsigned char)(1u << chunk % 8), __ATOMIC_SEQ_CST);
+}
+
+static inline void bfuse_chunk_clear(const struct bfuse_chunk_map *map, uint64_t chunk)
+{
+	__atomic_fetch_and(bfuse_chunk_byte(map, chunk), (unsigned char)~(1u << chunk % 8), __ATOMIC_SEQ_CST);
+}
+
+/**
+ * bfuse_mark_begin - have the kernel mark the chunks that are written to, without presenting anything; see struct bfuse_mark.
+ * @chunk_shift: BFUSE_CHUNK_SHIFT_MIN to BFUSE_CHUNK_SHIFT_MAX.
+ * @mark: out: the current generation; flags tell by BFUSE_MARK_INHERITED that a predecessor's marks go on. May be NULL.
+ *
+ * Returns 0 or a negative errno.
+ */
+int bfuse_mark_begin(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, struct bfuse_mark *mark);
+
+/**
+ * bfuse_mark_switch - end a generation, and begin the next.
+ * @flags: BFUSE_MARK_MERGE or 0.
+ * @mark: out: the generation that has ended, for bfuse_mark_read().
+ *
+ * Returns 0 or a negative errno; then the generation goes on.
+ */
+int bfuse_mark_switch(struct bfuse *bfuse, uint32_t attachment, uint32_t flags, struct bfuse_mark *mark);
+
+/**
+ * bfuse_mark_fn - a part of the device that has changed.
+ * @sector, @sectors: whole chunks. The last may reach beyond the end of the device; with @sector + @sectors of UINT64_MAX it is
+ *	all up to the end, wherever that is.
+ *
+ * Returns 0 to go on, else what bfuse_mark_read() shall return.
+ */
+typedef int (*bfuse_mark_fn)(uint64_t sector, uint64_t sectors, void *user);
+
+/**
+ * bfuse_mark_read - all that has changed in a generation that has ended, by increasing sector, adjacent chunks in one.
+ * @mark: from bfuse_mark_switch(), the last one of this attachment.
+ *
+ * Returns 0, what @fn returned, -ESTALE: there was another bfuse_mark_switch() meanwhile, or a negative errno.
+ */
+int bfuse_mark_read(struct bfuse *bfuse, const struct bfuse_mark *mark, bfuse_mark_fn fn, void *user);
+
+/**
+ * bfuse_mark_end - mark no more.
+ *
+ * Returns 0 or a negative errno.
+ */
+int bfuse_mark_end(struct bfuse *bfuse, uint32_t attachment);
+
+/*
  * Queues. All functions of one queue that take entries out (bfuse_queue_get(), bfuse_queue_wait()) belong to one thread
  * at a time; the rest may be called by any thread at any time.
  */
@@ -242,14 +394,14 @@ int bfuse_queue_put(struct bfuse_queue *queue, const struct bfuse_verdict *verdi
 
 /**
  * bfuse_queue_pass - put a verdict: pass.
- * @flags: BFUSE_VERDICT_NOTIFY, HOLD, MODIFY, STORED or 0.
+ * @flags: BFUSE_VERDICT_NOTIFY, HOLD, MODIFY, STORED, CLEAR or 0.
  */
 int bfuse_queue_pass(struct bfuse_queue *queue, uint64_t tag, uint16_t flags);
 
 /**
  * bfuse_queue_complete - put a verdict: complete.
  * @status: 0 or a negative errno, see struct bfuse_verdict.
- * @flags: BFUSE_VERDICT_STORED, BFUSE_VERDICT_ZERO or 0.
+ * @flags: BFUSE_VERDICT_STORED, BFUSE_VERDICT_ZERO, BFUSE_VERDICT_CLEAR or 0.
  */
 int bfuse_queue_complete(struct bfuse_queue *queue, uint64_t tag, int status, uint16_t flags);
 
@@ -270,6 +422,27 @@ int bfuse_queue_flush(struct bfuse_queue *queue);
  * bfuse_queue_wake(), or a negative errno as bfuse_queue_flush().
  */
 int bfuse_queue_wait(struct bfuse_queue *queue, unsigned int min, uint64_t timeout_ns);
+
+/**
+ * bfuse_queue_prep_wait - have bfuse_queue_wait() done by io_uring: a command that a ring waits for, beside a program's own I/O.
+ * @sqe: one of any ring; all of it is overwritten, so set user_data and IOSQE_* flags afterwards. With IORING_SETUP_SQE128 the
+ *	second half must be zero.
+ * @min: as there; with 0 it is bfuse_queue_flush().
+ *
+ * To be called when what was taken from the queue has been looked at. Verdicts that were put before it is submitted are handed over
+ * then, by whoever submits it. One that waits is allowed per queue; beside it others with @min 0 may be used, and the functions
+ * that enter the kernel. Needs BFUSE_F_URING.
+ */
+void bfuse_queue_prep_wait(struct bfuse_queue *queue, struct io_uring_sqe *sqe, unsigned int min);
+
+/**
+ * bfuse_queue_waited - what the completion of bfuse_queue_prep_wait() means.
+ * @result: cqe->res.
+ *
+ * Returns the number of entries that bfuse_queue_get() will find, possibly less than was waited for, or a negative errno as
+ * bfuse_queue_flush(); -ECANCELED: the ring ends, -EBUSY: another waits. A refused verdict is logged, and ends the wait.
+ */
+int bfuse_queue_waited(struct bfuse_queue *queue, int result);
 
 /**
  * bfuse_queue_wake - end the bfuse_queue_wait() of this queue, or the next one. Async-signal-safe.
@@ -334,9 +507,44 @@ struct bfuse_io {
 #define BFUSE_REPLY_LATER	3	/* bfuse_reply() will follow, from any thread */
 #define BFUSE_REPLY_HOLD	4	/* pass, and call held() when it has completed, which decides how it ends */
 #define BFUSE_REPLY_MODIFY	5	/* pass a write, or end a held read, with the data of bfuse_io_data() as they are now */
+#define BFUSE_REPLY_CLEAR	0x100	/* or-ed to one of these but LATER: see BFUSE_VERDICT_CLEAR; not in held() */
 /* < 0: a negative errno: ends here with this error; one that block devices don't know becomes EIO */
 
 typedef int (*bfuse_op_fn)(struct bfuse_io *io, void *user);
+
+/**
+ * enum bfuse_rule_kind - which block devices a rule is for.
+ */
+enum bfuse_rule_kind {
+	BFUSE_RULE_DISKS,	/* whole disks */
+	BFUSE_RULE_PARTITIONS,
+	BFUSE_RULE_BOTH,
+};
+
+/**
+ * struct bfuse_rule - which devices shall be offered to the filter; all that is given must fit.
+ * @name: pattern of the kernel name, such as "sd*"; see glob(7). Less than 32 bytes.
+ * @serial, @model: patterns of serial number and model as sysfs has them, without blanks around; of a partition its disk's. NULL:
+ *	any, also none. What does not fit is declined by the library, which looks there: to the kernel only names are rules. A
+ *	confined process can't look: there nothing fits.
+ */
+struct bfuse_rule {
+	const char *name;
+	const char *serial;
+	const char *model;
+	enum bfuse_rule_kind kind;
+};
+
+/**
+ * struct bfuse_arrival - a device that is offered.
+ * @offer: what the kernel says of it, see struct bfuse_offer.
+ * @serial, @model: what sysfs says; empty if nothing, and in a confined process; cut off if longer.
+ */
+struct bfuse_arrival {
+	struct bfuse_offer offer;
+	char serial[64];
+	char model[64];
+};
 
 /**
  * struct bfuse_option - an option of a filter's own command line, see bfuse_main().
@@ -361,6 +569,7 @@ struct bfuse_option {
  *	log says so. This makes BFUSE_POLICY_ERROR the
  *	default policy and the default for unknown operations: nothing gets past the filter when it is not there.
  * @modifies: they may return BFUSE_REPLY_MODIFY. The same holds.
+ * @redirects, @mirrors, @copies: they may call bfuse_io_redirect(), _mirror(), _copy_before(). The same holds.
  * @payload: mask of operations whose data shall come along, see struct bfuse_interest; each needs a callback.
  * @layers: how many attachments bfuse_main() makes on each device: at the altitude, and those directly below it. 0 stands for 1.
  * @queues, @depth, @slot_size: see struct bfuse_register; 0: one per CPU, 128, and 65536 if there is a payload.
@@ -369,19 +578,33 @@ struct bfuse_option {
  * @read to @other: called for each such request, by the thread of its queue. The kernel doesn't cross for operations
  *	whose callback is NULL: they cost nothing.
  * @any: stands in for all that are NULL.
- * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu.
+ * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu. Also one
+ *	whose copy or mirror failed, however it was answered: @done->flags, @done->other_status.
  * @held: a request answered with BFUSE_REPLY_HOLD has completed, as @done says, and waits for the reply: BFUSE_REPLY_PASS
  *	completes it so, BFUSE_REPLY_MODIFY a successful read with other data, BFUSE_REPLY_COMPLETE with success (of a read
  *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. The last three need @completes.
  *	Like @completes it makes BFUSE_POLICY_ERROR the default.
- * @attached: this filter is on a device now, by bfuse_attach() (called in there) or by somebody else (called by the
- *	thread of queue 0). The first requests may come before.
+ * @registered: the filter is registered, and nothing is attached yet: the place for bfuse_target(). 0, or a negative
+ *	errno, with which bfuse_set_filter() then fails.
+ * @attached: this filter is on a device now, by bfuse_attach() (called in there), by a rule (by the thread that calls @offered)
+ *	or by somebody else (called by the thread of queue 0). The first requests may come before.
  * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed, -ESTALE a successor has taken over. By the
  *	thread of queue 0.
+ * @match: devices that bfuse_main() has offered to the filter, unless the command line names others; ends with a name of NULL.
+ *	Others call bfuse_match(). Such a filter goes on when its last device has gone.
+ * @call_ms: see struct bfuse_register; how long @offered, @leaving or @torn_out may take. The removal of a device, or its arrival,
+ *	waits for them, with locks held: they must not open the device, nor wait for others who do.
+ * @offered: a device that fits a rule has arrived or is there. Returns whether to attach to it, with @interest, which begins as
+ *	the defaults. NULL: yes. Nobody has read or written an arriving device yet.
+ * @leaving: the attachment's device will be removed when this returns; bfuse_inject() still works and so do lower filters.
+ *	Requests go on. Wait for no longer than you must for what you inject.
+ * @torn_out: the attachment's device is gone; its requests that wait for a reply fail, and late replies have no effect. These three
+ *	are called by a thread of their own, one at a time, and in the end @detached.
  * @options: the filter's own options for bfuse_main().
  * @option: one of @options was given; value is NULL if it wants none. Returns NULL, or what is wrong with the value.
  * @configure: all options are known; may change @reg, which was derived from this table and the command line, for
- *	instance narrow @reg->defaults.ops. Returns NULL, or what is wrong.
+ *	instance narrow @reg->defaults.ops. Returns NULL, or what is wrong. With --confine the last that may open files.
+ * @confinement: for --confine; NULL: as struct bfuse_confinement says.
  */
 struct bfuse_filter {
 	size_t size;
@@ -391,6 +614,9 @@ struct bfuse_filter {
 	uint32_t flags;
 	bool completes;
 	bool modifies;
+	bool redirects;
+	bool mirrors;
+	bool copies;
 	uint32_t payload;
 	uint32_t layers;
 	uint32_t queues;
@@ -417,11 +643,36 @@ struct bfuse_filter {
 	bfuse_op_fn any;
 	void (*done)(struct bfuse_io *io, const struct bfuse_request *done, void *user);
 	int (*held)(struct bfuse_io *io, const struct bfuse_request *done, void *user);
+	int (*registered)(struct bfuse *bfuse, void *user);
 	void (*attached)(const struct bfuse_next *attachment, void *user);
 	void (*detached)(uint32_t attachment, int status, void *user);
+	const struct bfuse_rule *match;
+	uint32_t call_ms;
+	bool (*offered)(const struct bfuse_arrival *device, struct bfuse_interest *interest, void *user);
+	void (*leaving)(struct bfuse *bfuse, uint32_t attachment, void *user);
+	void (*torn_out)(struct bfuse *bfuse, uint32_t attachment, void *user);
 	const struct bfuse_option *options;
 	const char *(*option)(const char *name, const char *value, void *user);
 	const char *(*configure)(struct bfuse_register *reg, void *user);
+	const struct bfuse_confinement *confinement;
+};
+
+/**
+ * struct bfuse_confinement - what is left to a process that only serves.
+ * @size: sizeof(struct bfuse_confinement).
+ * @uid, @gid: who it is to be; 0: 65534, which is nobody.
+ * @refused, @nr_refused: system calls that fail with EPERM instead of ending the process, for what the filter can do without.
+ * @syscalls, @nr_syscalls: further system calls, by number (SYS_sendto). io_uring_enter() opens a way around all of this, unless
+ *	the ring has its own restrictions: see io_uring_register(2), IORING_REGISTER_RESTRICTIONS.
+ */
+struct bfuse_confinement {
+	size_t size;
+	uid_t uid;
+	gid_t gid;
+	const long *syscalls;
+	size_t nr_syscalls;
+	const long *refused;
+	size_t nr_refused;
 };
 
 /**
@@ -448,9 +699,25 @@ int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, voi
 int bfuse_start(struct bfuse *bfuse);
 
 /**
+ * bfuse_match - have devices offered to the filter, those that are there and those to come.
+ * @rule: its strings must live as long as the handle.
+ *
+ * After bfuse_start(), for a filter that has one of @offered, @leaving, @torn_out or @match, or whose registration lists
+ * BFUSE_F_EVENTS. Any thread. Returns 0 or a negative errno: -EPERM, -ENAMETOOLONG, -ENOSPC: too many rules, -EOPNOTSUPP.
+ */
+int bfuse_match(struct bfuse *bfuse, const struct bfuse_rule *rule);
+
+/**
+ * bfuse_wait_matched - wait until the existing devices have been offered for all rules, or the filter is over.
+ *
+ * Any thread, but no callback.
+ */
+void bfuse_wait_matched(struct bfuse *bfuse);
+
+/**
  * bfuse_wait - wait for the end of what bfuse_start() began.
  *
- * Returns 0 when the last attachment has gone (an attachable filter goes on), or after bfuse_stop(); a negative errno if a
+ * Returns 0 when the last attachment has gone (an attachable filter, or one with rules, goes on), or after bfuse_stop(); a negative errno if a
  * queue can't be served any more.
  */
 int bfuse_wait(struct bfuse *bfuse);
@@ -467,6 +734,42 @@ int bfuse_run(struct bfuse *bfuse);
  * Any thread, any callback; async-signal-safe. Before bfuse_start() it makes the threads end at once.
  */
 void bfuse_stop(struct bfuse *bfuse);
+
+/**
+ * bfuse_confine - give up all privileges but that of serving. For good.
+ * @how: NULL for the defaults.
+ *
+ * The process becomes another user without groups and capabilities, can't be dumped or traced by others of that user, opens
+ * no further file, and is killed (SIGSYS) by any system call beyond these: what serves (bfuse_queue_*(), bfuse_io_*(),
+ * bfuse_inject()), what the C library needs for memory, threads, locks, time and signals, and reading, writing and polling
+ * files that are open already. So open before what you need, and nothing that you don't. Functions of this library that
+ * control return -EPERM.
+ *
+ * Call it after bfuse_register() and bfuse_harden(). Whoever is to attach and detach then must be another process that has the
+ * same open file: see bfuse_start_confined(). Needs CAP_SETUID and CAP_SETGID, and /proc. It holds for all threads; if there are
+ * any the process must be root's. Returns 0 or a negative errno, with which the process may be confined in part: it should end.
+ * -EBUSY: a thread keeps capabilities, or has a program for seccomp of its own. -EOPNOTSUPP: the library doesn't know the
+ * system calls of this machine.
+ */
+int bfuse_confine(struct bfuse *bfuse, const struct bfuse_confinement *how);
+
+/**
+ * bfuse_start_confined - as bfuse_start(), but a child process serves, which is confined; all callbacks run there.
+ * @how: see bfuse_confine(); may be NULL.
+ *
+ * The calling process, the guardian, keeps its privileges and touches no request. It may have threads. Callbacks don't share
+ * its memory; attached() is called by a thread of its own. All functions of attachments, bfuse_wait(), bfuse_stop() and
+ * bfuse_free() work as usual in the guardian, bfuse_stop() in the child, too. If the guardian dies so does the child; if the
+ * child does, the policies decide, and bfuse_wait() returns -ECHILD. The child ends by _exit(2), after fflush(3).
+ *
+ * bfuse_main() has this as --confine; there the child returns from bfuse_main(), and the guardian never does.
+ */
+int bfuse_start_confined(struct bfuse *bfuse, const struct bfuse_confinement *how);
+
+/**
+ * bfuse_run_confined - bfuse_start_confined() and bfuse_wait() in one, after bfuse_attach().
+ */
+int bfuse_run_confined(struct bfuse *bfuse, const struct bfuse_confinement *how);
 
 /**
  * bfuse_reply - answer a request whose callback returned BFUSE_REPLY_LATER.
@@ -501,6 +804,35 @@ int bfuse_io_fetch(struct bfuse_io *io, void *buffer, uint32_t offset, uint32_t 
  */
 int bfuse_io_store(struct bfuse_io *io, const void *buffer, uint32_t offset, uint32_t length);
 
+/*
+ * Other places. What these four say takes effect when the request is answered with BFUSE_REPLY_PASS, NOTIFY, HOLD or
+ * MODIFY, and only then; all of them may be said of one request. What each does, and how it fails: BFUSE_REDIRECT and
+ * BFUSE_VERDICT_* in <blkfilter.h>. A @target is an id of bfuse_target(), and sectors are of 512 bytes.
+ */
+
+/**
+ * bfuse_io_redirect - instead of where it came for it goes to @sector of @target; 0: of the same device, below this
+ * filter.
+ */
+void bfuse_io_redirect(struct bfuse_io *io, uint32_t target, uint64_t sector);
+
+/**
+ * bfuse_io_mirror - the same is also done at @sector of @target.
+ */
+void bfuse_io_mirror(struct bfuse_io *io, uint32_t target, uint64_t sector);
+
+/**
+ * bfuse_io_copy_before - before it goes on what the device has is copied.
+ * @target, @sector: to where; 0: the same device, below this filter.
+ * @source, @length: what: first sector, bytes.
+ */
+void bfuse_io_copy_before(struct bfuse_io *io, uint32_t target, uint64_t sector, uint64_t source, uint32_t length);
+
+/**
+ * bfuse_io_lenient - it is not to fail when its mirror or copy does.
+ */
+void bfuse_io_lenient(struct bfuse_io *io);
+
 /**
  * bfuse_inject_fn - a request of bfuse_inject() has completed.
  * @status: 0 or a negative errno.
@@ -521,6 +853,12 @@ typedef void (*bfuse_inject_fn)(int status, void *user);
  */
 int bfuse_inject(struct bfuse *bfuse, uint32_t attachment, unsigned int op, uint32_t flags, uint64_t sector, void *buffer,
 		 uint32_t length, bfuse_inject_fn done, void *user);
+
+/**
+ * bfuse_inject_target - the same to a target that is a block device, seen by its whole chain. As bfuse_inject().
+ */
+int bfuse_inject_target(struct bfuse *bfuse, uint32_t target, unsigned int op, uint32_t flags, uint64_t sector, void *buffer,
+			uint32_t length, bfuse_inject_fn done, void *user);
 
 /**
  * bfuse_main - the main() of a filter program: command line, messages, signals, hardening.
@@ -591,7 +929,7 @@ const char *bfuse_reason_text(unsigned int reason);
 const char *bfuse_log_event_name(unsigned int event);
 
 /**
- * bfuse_verdict_name - enum bfuse_verb: "pass", "complete", "modify", "hold", "unknown". Static.
+ * bfuse_verdict_name - enum bfuse_verb: "pass", "complete", "redirect", ...; "unknown". Static.
  */
 const char *bfuse_verdict_name(unsigned int type);
 

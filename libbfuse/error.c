@@ -10,6 +10,8 @@
 
 int bfuse__ioctl(const struct bfuse *bfuse, unsigned long request, void *argument)
 {
+	if (bfuse->confined && !bfuse__serves(request))
+		return -EPERM;
 	return ioctl(bfuse->fd, request, argument) < 0 ? -errno : 0;
 }
 

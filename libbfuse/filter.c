@@ -57,6 +57,12 @@ static uint32_t verbs_of(const struct bfuse_filter *filter)
 		verbs |= 1u << BFUSE_MODIFY;
 	if (filter->held)
 		verbs |= 1u << BFUSE_HOLD;
+	if (filter->redirects)
+		verbs |= 1u << BFUSE_REDIRECT;
+	if (filter->mirrors)
+		verbs |= 1u << BFUSE_MIRROR;
+	if (filter->copies)
+		verbs |= 1u << BFUSE_COPY_BEFORE;
 	return verbs;
 }
 
@@ -86,6 +92,10 @@ void bfuse_derive(const struct bfuse_filter *filter, struct bfuse_register *reg)
 		reg->unknown = verbs_of(filter) == 1u << BFUSE_PASS ? BFUSE_POLICY_PASS : BFUSE_POLICY_ERROR;
 	if (filter->done)
 		reg->features |= BFUSE_F_NOTIFY;
+	if (filter->offered || filter->leaving || filter->torn_out || filter->match)
+		reg->features |= BFUSE_F_EVENTS;
+	if (reg->features & BFUSE_F_EVENTS)
+		reg->call_ms = filter->call_ms;
 	derive_interest(filter, &reg->defaults);
 }
 
@@ -115,5 +125,7 @@ int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, voi
 		if (err)
 			bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: no memory for %u tags", own.name, own.depth);
 	}
+	if (!err && filter->registered)
+		err = filter->registered(bfuse, user);
 	return err;
 }

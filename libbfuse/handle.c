@@ -19,7 +19,10 @@ struct bfuse *bfuse_new(void)
 	if (!bfuse)
 		return NULL;
 	bfuse->fd = -1;
+	bfuse->control = -1;
+	bfuse->wake = -1;
 	pthread_mutex_init(&bfuse->lock, NULL);
+	pthread_cond_init(&bfuse->changed, NULL);
 	return bfuse;
 }
 
@@ -101,6 +104,10 @@ static void complete_registration(struct bfuse_register *reg)
 		reg->features |= BFUSE_F_HELD;
 	if (reg->spin_us)
 		reg->features |= BFUSE_F_SPIN;
+	if (reg->defaults.verdicts & (1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR))
+		reg->features |= BFUSE_F_TARGETS;
+	if (reg->defaults.flags || reg->defaults.cgroup || reg->defaults.process)
+		reg->features |= BFUSE_F_RANGES;
 	if (reg->slot_size)
 		reg->features |= BFUSE_F_PAYLOAD;
 	if (reg->defaults.policy == BFUSE_POLICY_HOLD)
@@ -189,7 +196,13 @@ void bfuse_free(struct bfuse *bfuse)
 		bfuse__queue_unmap(&bfuse->queues[--bfuse->nr_queues]);
 	if (bfuse->fd >= 0)
 		close(bfuse->fd);
+	if (bfuse->control >= 0)
+		close(bfuse->control);
+	if (bfuse->wake >= 0)
+		close(bfuse->wake);
+	pthread_cond_destroy(&bfuse->changed);
 	pthread_mutex_destroy(&bfuse->lock);
+	free(bfuse->rules);
 	free(bfuse->attachments);
 	free(bfuse->queues);
 	free(bfuse);

@@ -61,6 +61,7 @@ void bfuse__realtime(struct bfuse *bfuse)
 
 void bfuse_harden(struct bfuse *bfuse)
 {
+	bfuse->hardened = true;
 	lock_memory(bfuse);
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		warn(bfuse, "can't set PR_SET_IO_FLUSHER", errno, "low memory may make this filter wait for itself");

@@ -33,8 +33,8 @@ static struct bfuse_queue *choose_queue(struct bfuse *bfuse)
 	return &bfuse->queues[0];
 }
 
-int bfuse_inject(struct bfuse *bfuse, uint32_t attachment, unsigned int op, uint32_t flags, uint64_t sector, void *buffer,
-		 uint32_t length, bfuse_inject_fn done, void *user)
+/* @inject names the place. */
+static int inject_to(struct bfuse *bfuse, struct bfuse_inject *inject, bfuse_inject_fn done, void *user)
 {
 	struct injected *injected;
 	int err;
@@ -46,19 +46,40 @@ int bfuse_inject(struct bfuse *bfuse, uint32_t attachment, unsigned int op, uint
 		return -ENOMEM;
 	injected->done = done;
 	injected->user = user;
+	inject->cookie = (uintptr_t)injected;
 	atomic_fetch_add(&bfuse->injects, 1);
-	err = bfuse_queue_inject(choose_queue(bfuse), &(struct bfuse_inject){ .attachment = attachment,
-									      .op = op,
-									      .flags = flags,
-									      .cookie = (uintptr_t)injected,
-									      .sector = sector,
-									      .address = (uintptr_t)buffer,
-									      .length = length });
+	err = bfuse_queue_inject(choose_queue(bfuse), inject);
 	if (err) {
 		atomic_fetch_sub(&bfuse->injects, 1);
 		free(injected);
 	}
 	return err;
+}
+
+int bfuse_inject(struct bfuse *bfuse, uint32_t attachment, unsigned int op, uint32_t flags, uint64_t sector, void *buffer,
+		 uint32_t length, bfuse_inject_fn done, void *user)
+{
+	struct bfuse_inject inject = { .attachment = attachment,
+				       .op = op,
+				       .flags = flags,
+				       .sector = sector,
+				       .address = (uintptr_t)buffer,
+				       .length = length };
+
+	return inject_to(bfuse, &inject, done, user);
+}
+
+int bfuse_inject_target(struct bfuse *bfuse, uint32_t target, unsigned int op, uint32_t flags, uint64_t sector, void *buffer,
+			uint32_t length, bfuse_inject_fn done, void *user)
+{
+	struct bfuse_inject inject = { .target = target,
+				       .op = op,
+				       .flags = flags,
+				       .sector = sector,
+				       .address = (uintptr_t)buffer,
+				       .length = length };
+
+	return inject_to(bfuse, &inject, done, user);
 }
 
 /* Returns how many are still under way. */

@@ -47,6 +47,7 @@ struct io *bfuse__io_begin(struct bfuse_queue *queue, const struct bfuse_request
 	drop_buffer(io);
 	io->public.request = *request;
 	io->public.user = NULL;
+	io->places = (struct bfuse_verdict){ .type = BFUSE_PASS };
 	io->done = false;
 	io->held = false;
 	return io;
@@ -264,6 +265,58 @@ static bool is_reply(const struct io *io, int reply)
 	return reply != BFUSE_REPLY_LATER && reply <= BFUSE_REPLY_MODIFY;
 }
 
+void bfuse_io_redirect(struct bfuse_io *public, uint32_t target, uint64_t sector)
+{
+	struct bfuse_verdict *places = &bfuse__io(public)->places;
+
+	places->type = BFUSE_REDIRECT;
+	places->target = target;
+	places->sector = sector;
+}
+
+void bfuse_io_mirror(struct bfuse_io *public, uint32_t target, uint64_t sector)
+{
+	struct bfuse_verdict *places = &bfuse__io(public)->places;
+
+	places->flags |= BFUSE_VERDICT_MIRROR;
+	places->mirror = target;
+	places->mirror_sector = sector;
+}
+
+void bfuse_io_copy_before(struct bfuse_io *public, uint32_t target, uint64_t sector, uint64_t source, uint32_t length)
+{
+	struct bfuse_verdict *places = &bfuse__io(public)->places;
+
+	places->flags |= BFUSE_VERDICT_COPY_BEFORE;
+	places->copy_target = target;
+	places->copy_sector = sector;
+	places->copy_source = source;
+	places->copy_length = length;
+}
+
+void bfuse_io_lenient(struct bfuse_io *public)
+{
+	bfuse__io(public)->places.flags |= BFUSE_VERDICT_LENIENT;
+}
+
+static bool goes_on(const struct io *io, int reply)
+{
+	return !io->held && (reply == BFUSE_REPLY_PASS || reply == BFUSE_REPLY_NOTIFY || reply == BFUSE_REPLY_HOLD ||
+			     reply == BFUSE_REPLY_MODIFY);
+}
+
+static uint32_t verbs_of_places(const struct io *io)
+{
+	const struct bfuse_verdict *places = &io->places;
+	uint32_t verbs = places->type == BFUSE_REDIRECT ? 1u << BFUSE_REDIRECT : 0;
+
+	if (places->flags & BFUSE_VERDICT_MIRROR)
+		verbs |= 1u << BFUSE_MIRROR;
+	if (places->flags & BFUSE_VERDICT_COPY_BEFORE)
+		verbs |= 1u << BFUSE_COPY_BEFORE;
+	return verbs;
+}
+
 static uint32_t verb_of(int reply)
 {
 	switch (reply) {
@@ -283,24 +336,47 @@ static uint32_t verb_of(int reply)
  * The kernel refuses what the filter did not say that it would do, and the request would wait for its deadline. A filter
  * that said it would only watch gets what its policy would lead to then, and a line that tells its author.
  */
-static int keep_promise(const struct io *io, int reply)
+static int keep_promise(struct io *io, int reply)
 {
 	struct bfuse *bfuse = io->queue->bfuse;
 	uint32_t promised = bfuse->reg.defaults.verdicts | 1u << BFUSE_PASS;
+	uint32_t wanted = verb_of(reply) | (goes_on(io, reply) ? verbs_of_places(io) : 0);
 
-	if (promised & verb_of(reply))
+	if (!(wanted & ~promised))
 		return reply;
 	bfuse__log(bfuse, LOG_ERR,
-		   "%s: the callback for %s returned %d, for which the filter lacks .completes, .modifies or .held; it %s",
+		   "%s: the callback for %s returned %d, for which the filter lacks .completes, .modifies, .held, .redirects, "
+		   ".mirrors or .copies; it %s",
 		   bfuse->reg.name, bfuse_op_name(io->public.request.op), reply,
 		   promised & 1u << BFUSE_COMPLETE ? "fails" : "passes");
+	io->places = (struct bfuse_verdict){ .type = BFUSE_PASS };
 	return promised & 1u << BFUSE_COMPLETE ? -EIO : BFUSE_REPLY_PASS;
+}
+
+static void add_places(const struct io *io, struct bfuse_verdict *verdict)
+{
+	struct bfuse_verdict with = io->places;
+
+	with.flags |= verdict->flags;
+	with.tag = verdict->tag;
+	with.layer = verdict->layer;
+	*verdict = with;
+}
+
+/* Does nothing come of the request but that it goes on? Then it is the next layer's turn. */
+bool bfuse__passes(const struct io *io, int reply)
+{
+	return reply == BFUSE_REPLY_PASS && io->places.type == BFUSE_PASS && !io->places.flags;
 }
 
 static int to_verdict(struct io *io, int reply, struct bfuse_verdict *verdict)
 {
+	bool clear = reply > 0 && reply & BFUSE_REPLY_CLEAR;
+
 	*verdict = (struct bfuse_verdict){ .tag = io->public.request.tag, .layer = (uint8_t)io->public.layer };
-	if (!is_reply(io, reply))
+	if (clear)
+		reply &= ~BFUSE_REPLY_CLEAR;
+	if (!is_reply(io, reply) || (clear && io->held))
 		return -EINVAL;
 	reply = keep_promise(io, reply);
 	if (reply == BFUSE_REPLY_NOTIFY)
@@ -311,6 +387,10 @@ static int to_verdict(struct io *io, int reply, struct bfuse_verdict *verdict)
 		modify_verdict(io, verdict);
 	else if (reply != BFUSE_REPLY_PASS)
 		complete_verdict(io, reply < 0 ? reply : 0, verdict);
+	if (goes_on(io, reply) && verdict->type == BFUSE_PASS)
+		add_places(io, verdict);
+	if (clear && !verdict->status)
+		verdict->flags |= BFUSE_VERDICT_CLEAR;
 	/* From the moment that the verdict is in the ring the tag may come again at any time: @io isn't ours any more. */
 	drop_buffer(io);
 	return 0;

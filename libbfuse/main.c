@@ -48,34 +48,68 @@ static int start_watching(struct bfuse *bfuse, pthread_t *thread)
 	return pthread_create(thread, NULL, watch_signals, bfuse);
 }
 
+static const char *const guarantees[] = {
+	[BFUSE_DRAINED_NOT] = "",
+	[BFUSE_DRAINED_RAW] = ", drained",
+	[BFUSE_DRAINED_FROZEN] = ", drained with its file system frozen",
+};
+
+/* *@drained is what came of --drain. */
+static int attach_one(struct bfuse *bfuse, const struct bfuse__command *command, const char *device, uint32_t *drained)
+{
+	*drained = BFUSE_DRAINED_NOT;
+	if (command->drain)
+		return bfuse_attach_drained(bfuse, device, NULL, command->drain_ms, drained, NULL);
+	return command->replace ? bfuse_replace(bfuse, device, NULL, NULL) : bfuse_attach(bfuse, device, NULL, NULL);
+}
+
+
+/* Those below the first. */
 static int attach_layers(struct bfuse *bfuse, const struct bfuse__command *command, const char *device)
 {
 	uint32_t flags = command->replace ? BFUSE_ATTACH_REPLACE : 0;
-	unsigned int layer = 0;
-	int err;
+	unsigned int layer;
+	int err = 0;
 
-	do {
-		err = bfuse_attach_layer(bfuse, device, NULL, layer ? bfuse->reg.altitude - layer : 0, layer, flags, NULL);
-		if (err)
-			return err;
-		fprintf(stderr, "%s: attached to %s at altitude %u\n", command->program, device,
-			bfuse->reg.altitude - layer);
-	} while (++layer < bfuse->filter->layers);
-	return 0;
+	for (layer = 1; !err && layer < bfuse->filter->layers; layer++)
+		err = bfuse_attach_layer(bfuse, device, NULL, bfuse->reg.altitude - layer, layer, flags, NULL);
+	return err;
 }
 
 static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command)
 {
+	uint32_t drained;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < command->nr_devices; i++) {
-		err = attach_layers(bfuse, command, command->devices[i]);
+		err = attach_one(bfuse, command, command->devices[i], &drained);
+		if (!err)
+			err = attach_layers(bfuse, command, command->devices[i]);
 		if (err)
 			return err;
+		fprintf(stderr, "%s: attached to %s at altitude %u%s\n", command->program, command->devices[i],
+			bfuse->reg.altitude, drained < ARRAY_SIZE(guarantees) ? guarantees[drained] : "");
 	}
-	bfuse__ready(bfuse, command->ready_fd);
 	return 0;
+}
+
+/* The filter's own rules are for when the user says nothing of devices. */
+static int match_all(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter)
+{
+	const struct bfuse_rule *own = command->nr_rules || command->nr_devices ? NULL : filter->match;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < command->nr_rules; i++)
+		err = bfuse_match(bfuse, &command->rules[i]);
+	for (; !err && own && own->name; own++)
+		err = bfuse_match(bfuse, own);
+	if (!err && bfuse->child)
+		bfuse__guard_wait_matched(bfuse);
+	else if (!err)
+		bfuse_wait_matched(bfuse);
+	return err;
 }
 
 /*
@@ -94,39 +128,148 @@ static int serve(struct bfuse *bfuse, const struct bfuse__command *command, cons
 	bfuse_harden(bfuse);
 	if (command->realtime)
 		bfuse__realtime(bfuse);
+	bfuse->replace = command->replace;
 	err = bfuse_set_filter(bfuse, filter, user, &command->reg);
 	if (!err)
 		err = bfuse_start(bfuse);
 	if (err)
 		return err;
 	failed = attach_all(bfuse, command);
+	if (!failed)
+		failed = match_all(bfuse, command, filter);
 	if (failed)
 		bfuse_stop(bfuse);
+	else
+		bfuse__ready(bfuse, command->ready_fd);
 	err = bfuse_wait(bfuse);
 	return failed ? failed : err;
 }
 
-static int run_command(const struct bfuse__command *command, const struct bfuse_filter *filter, void *user)
+static int report(struct bfuse *bfuse, const struct bfuse__command *command)
 {
-	struct bfuse *bfuse = bfuse_new();
-	int status = BFUSE_EXIT_OK;
-	pthread_t watcher;
-	int err;
+	fprintf(stderr, "%s: %s\n", command->program, bfuse_error(bfuse));
+	return bfuse_exit_status(bfuse) ? bfuse_exit_status(bfuse) : BFUSE_EXIT_OTHER;
+}
 
-	if (!bfuse || start_watching(bfuse, &watcher)) {
+static int configure(struct bfuse__command *command, const struct bfuse_filter *filter, void *user)
+{
+	const char *wrong = filter->configure ? filter->configure(&command->reg, user) : NULL;
+
+	if (!wrong)
+		return 0;
+	fprintf(stderr, "%s: %s\n", command->program, wrong);
+	return BFUSE_EXIT_USAGE;
+}
+
+static int run_alone(struct bfuse *bfuse, struct bfuse__command *command, const struct bfuse_filter *filter, void *user)
+{
+	int status = configure(command, filter, user);
+	pthread_t watcher;
+
+	if (status)
+		return status;
+	if (start_watching(bfuse, &watcher)) {
 		fprintf(stderr, "%s: no memory\n", command->program);
-		bfuse_free(bfuse);
 		return BFUSE_EXIT_OTHER;
 	}
-	bfuse_set_log(bfuse, print_log, (void *)command);
-	err = serve(bfuse, command, filter, user);
-	if (err) {
-		fprintf(stderr, "%s: %s\n", command->program, bfuse_error(bfuse));
-		status = bfuse_exit_status(bfuse) ? bfuse_exit_status(bfuse) : BFUSE_EXIT_OTHER;
-	}
+	if (serve(bfuse, command, filter, user))
+		status = report(bfuse, command);
 	pthread_cancel(watcher);
 	pthread_join(watcher, NULL);
+	return status;
+}
+
+/*
+ * The filter itself, confined. It makes itself known to the module while it may, and everything of its own too:
+ * configure() is still privileged. What fails from then on the guardian reports.
+ */
+static int run_ward(struct bfuse *bfuse, struct bfuse__command *command, const struct bfuse_filter *filter, void *user)
+{
+	struct bfuse_confinement how = { .size = sizeof(how) };
+	int status, err;
+
+	if (command->ready_fd >= 0)
+		close(command->ready_fd);
+	signal(SIGPIPE, SIG_IGN);
+	status = configure(command, filter, user);
+	if (status)
+		return status;
+	if (filter->confinement)
+		how = *filter->confinement;
+	if (command->uid) {
+		how.uid = command->uid;
+		how.gid = command->gid;
+	}
+	bfuse->replace = command->replace;
+	bfuse_harden(bfuse);
+	err = bfuse_set_filter(bfuse, filter, user, &command->reg);
+	if (!err)
+		err = bfuse__ward_begin(bfuse, &how);
+	if (!err)
+		err = bfuse_wait(bfuse);
+	if (err)
+		bfuse__ward_fail(bfuse, err);
+	return err ? BFUSE_EXIT_OTHER : BFUSE_EXIT_OK;
+}
+
+/* Everything that needs privileges. Its main() is not for it to end, as its filter has another process for that. */
+static void run_guardian(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter)
+{
+	pthread_t watcher;
+	int failed, err;
+
+	if (start_watching(bfuse, &watcher))
+		_exit(BFUSE_EXIT_OTHER);
+	bfuse_harden(bfuse);
+	if (bfuse__guard_begin(bfuse))
+		_exit(bfuse->child_failed || bfuse->child_status < 0 ? report(bfuse, command) : bfuse->child_status);
+	failed = attach_all(bfuse, command);
+	if (!failed)
+		failed = match_all(bfuse, command, filter);
+	if (failed) {
+		failed = report(bfuse, command);
+		bfuse_stop(bfuse);
+	} else {
+		bfuse__ready(bfuse, command->ready_fd);
+	}
+	err = bfuse_wait(bfuse);
+	if (err && !failed)
+		failed = report(bfuse, command);
 	bfuse_free(bfuse);
+	_exit(failed ? failed : bfuse->child_status);
+}
+
+/* The ward's struct bfuse stays until it exits: its guardian may still have something to say. */
+static int run_confined(struct bfuse *bfuse, struct bfuse__command *command, const struct bfuse_filter *filter,
+			void *user)
+{
+	pid_t pid;
+
+	if (bfuse_open(bfuse))
+		return report(bfuse, command);
+	pid = bfuse__split(bfuse);
+	if (pid < 0)
+		return report(bfuse, command);
+	if (pid)
+		run_guardian(bfuse, command, filter);
+	return run_ward(bfuse, command, filter, user);
+}
+
+static int run_command(struct bfuse__command *command, const struct bfuse_filter *filter, void *user)
+{
+	struct bfuse *bfuse = bfuse_new();
+	int status;
+
+	if (!bfuse) {
+		fprintf(stderr, "%s: no memory\n", command->program);
+		return BFUSE_EXIT_OTHER;
+	}
+	bfuse_set_log(bfuse, print_log, command);
+	status = command->confine ? run_confined(bfuse, command, filter, user) : run_alone(bfuse, command, filter, user);
+	if (bfuse->ward)
+		bfuse_set_log(bfuse, NULL, NULL);
+	else
+		bfuse_free(bfuse);
 	return status;
 }
 
@@ -134,19 +277,12 @@ int bfuse_main(int argc, char **argv, const struct bfuse_filter *filter, void *u
 {
 	struct bfuse__command command = { .ready_fd = -1 };
 	int status = bfuse__parse(&command, argc, argv, filter, user);
-	const char *wrong;
 
-	if (!status && command.help) {
+	if (!status && command.help)
 		bfuse__usage(&command, filter);
-	} else if (!status) {
-		wrong = filter->configure ? filter->configure(&command.reg, user) : NULL;
-		if (wrong) {
-			fprintf(stderr, "%s: %s\n", command.program, wrong);
-			status = BFUSE_EXIT_USAGE;
-		} else {
-			status = run_command(&command, filter, user);
-		}
-	}
+	else if (!status)
+		status = run_command(&command, filter, user);
 	free(command.devices);
+	free(command.rules);
 	return status;
 }

@@ -28,7 +28,7 @@ static const char *const flags[] = {
 	[5] = "rahead",	    [6] = "background", [7] = "nowait",	      [8] = "polled",	[9] = "nounmap",
 	[10] = "failfast",  [11] = "swap",	[12] = "atomic",      [13] = "idle",	[14] = "nomerge",
 	[15] = "integrity", [16] = "encrypted", [24] = "redelivered", [25] = "payload",
-	[26] = "injected",  [27] = "held",
+	[26] = "injected",  [27] = "held",	[28] = "mirror-failed", [29] = "copy-failed",
 };
 
 static const char *const policies[] = {
@@ -48,17 +48,25 @@ static const char *const states[] = {
 static const char *const verdicts[BFUSE_VERBS] = {
 	[BFUSE_PASS] = "pass",
 	[BFUSE_COMPLETE] = "complete",
+	[BFUSE_REDIRECT] = "redirect",
 	[BFUSE_MODIFY] = "modify",
+	[BFUSE_COPY_BEFORE] = "copy-before",
+	[BFUSE_MIRROR] = "mirror",
 	[BFUSE_HOLD] = "hold",
 };
 
-static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify",
-	[7] = "inject", [10] = "replace", [12] = "log", [17] = "spin", [18] = "layers" };
+static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify", "targets",
+	[7] = "inject", [8] = "events", [9] = "drain", [10] = "replace", [11] = "uring", [12] = "log",
+	[13] = "ranges", [14] = "chunks", [15] = "mark", [17] = "spin", [18] = "layers" };
 
 static const char *const log_events[] = {
 	[BFUSE_LOG_ATTACHED] = "attached",   [BFUSE_LOG_DETACHED] = "detached", [BFUSE_LOG_DIED] = "died",
 	[BFUSE_LOG_STALLED] = "stalled",     [BFUSE_LOG_BACK] = "back",		[BFUSE_LOG_TIMEOUT] = "timeout",
+	[BFUSE_LOG_OFFERED] = "offered",     [BFUSE_LOG_DECLINED] = "declined", [BFUSE_LOG_UNANSWERED] = "unanswered",
+	[BFUSE_LOG_LEAVING] = "leaving",     [BFUSE_LOG_TORN_OUT] = "torn-out",
 	[BFUSE_LOG_ADOPTED] = "adopted",     [BFUSE_LOG_ABANDONED] = "abandoned",
+	[BFUSE_LOG_COPY_FAILED] = "copy-failed", [BFUSE_LOG_MIRROR_FAILED] = "mirror-failed",
+	[BFUSE_LOG_DRAINED] = "drained",
 };
 
 static const char *const reasons[] = {
@@ -72,9 +80,11 @@ static const char *const reasons[] = {
 	[BFUSE_REASON_LENGTH] = "the request is longer than its slot, and no data were stored; or it is too long to be modified",
 	[BFUSE_REASON_RESERVED] = "a reserved field is not zero",
 	[BFUSE_REASON_OP] = "what it asks for is not defined for this operation",
+	[BFUSE_REASON_TARGET] = "there is no such target, it is read-only, or the range is not in it or not of whole blocks",
 	[BFUSE_REASON_LAYER] = "not a layer that the request was presented to",
 	[BFUSE_REASON_CONTEXT] =
-		"a request with an inline encryption context or integrity metadata can't be changed or held",
+		"a request with an inline encryption context or integrity metadata can't be changed, held or sent elsewhere",
+	[BFUSE_REASON_LOOP] = "the target is, or lies on, a device that the filter itself filters",
 };
 
 static const char *name_in(const char *const *names, size_t count, unsigned int i)

@@ -6,11 +6,17 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	OPT_DEVICE = 256,
+	OPT_MATCH,
+	OPT_MATCH_SERIAL,
+	OPT_MATCH_MODEL,
+	OPT_PARTITIONS,
+	OPT_CALL,
 	OPT_ALTITUDE,
 	OPT_NAME,
 	OPT_QUEUES,
@@ -23,6 +29,9 @@ enum {
 	OPT_REPLACE,
 	OPT_REALTIME,
 	OPT_SPIN,
+	OPT_CONFINE,
+	OPT_DRAIN,
+	OPT_DRAIN_TIMEOUT,
 	OPT_READY_FD,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -36,6 +45,11 @@ struct common_option {
 
 static const struct common_option common[] = {
 	{ { "device", "PATH", "filter this block device; repeat it for several" }, OPT_DEVICE },
+	{ { "match", "GLOB", "filter the disks so called (\"sd*\") and those to come; repeat it for several" }, OPT_MATCH },
+	{ { "match-serial", "GLOB", "of these, those with such a serial number" }, OPT_MATCH_SERIAL },
+	{ { "match-model", "GLOB", "of these, those of such a model" }, OPT_MATCH_MODEL },
+	{ { "partitions", NULL, "match partitions, not disks" }, OPT_PARTITIONS },
+	{ { "call", "MS", "how long an answer to an event may take" }, OPT_CALL },
 	{ { "altitude", "N", "where: 1 is nearest to the device, 1000000 to the file system" }, OPT_ALTITUDE },
 	{ { "name", "NAME", "what others see the filter called" }, OPT_NAME },
 	{ { "queues", "N", "queues, each with a thread; default: one per CPU" }, OPT_QUEUES },
@@ -48,6 +62,9 @@ static const struct common_option common[] = {
 	{ { "replace", NULL, "take over from a running filter of the same name and altitude, without a gap" }, OPT_REPLACE },
 	{ { "realtime", NULL, "serve with real-time priority; callbacks must never compute for long" }, OPT_REALTIME },
 	{ { "spin", "US", "look for requests so long before sleeping, without system calls; takes two CPUs a queue" }, OPT_SPIN },
+	{ { "confine", "[=USER]", "serve in a process without privileges, of this user (nobody)" }, OPT_CONFINE },
+	{ { "drain", NULL, "begin when all I/O that was submitted before has completed" }, OPT_DRAIN },
+	{ { "drain-timeout", "MS", "how long that may take; default: 30000" }, OPT_DRAIN_TIMEOUT },
 	{ { "ready-fd", "FD", "write a newline there when all devices are filtered" }, OPT_READY_FD },
 	{ { "verbose", NULL, "say more" }, OPT_VERBOSE },
 	{ { "help", NULL, "this" }, OPT_HELP },
@@ -122,6 +139,70 @@ static int add_device(struct bfuse__command *command, const char *path)
 	return 0;
 }
 
+/* A name or a number. A process of root's could do much with nothing but its files. */
+static int parse_confine(struct bfuse__command *command, const char *user)
+{
+	const struct passwd *entry = user ? getpwnam(user) : NULL;
+	char none = 0, *end = &none;
+
+	command->confine = true;
+	if (!user)
+		return 0;
+	command->uid = entry ? entry->pw_uid : (uid_t)strtoul(user, &end, 10);
+	command->gid = entry ? entry->pw_gid : command->uid;
+	if (command->uid && command->uid != (uid_t)-1 && !*end)
+		return 0;
+	return complain(command, "confine", user, "a user other than root is wanted");
+}
+
+static int add_rule(struct bfuse__command *command, const char *name)
+{
+	struct bfuse_rule *more = realloc(command->rules, (command->nr_rules + 1) * sizeof(*more));
+
+	if (!more)
+		return complain(command, "match", name, strerror(ENOMEM));
+	command->rules = more;
+	more[command->nr_rules++] = (struct bfuse_rule){ .name = name };
+	command->reg.features |= BFUSE_F_EVENTS;
+	return 0;
+}
+
+static int parse_match(struct bfuse__command *command, int id, const char *value)
+{
+	switch (id) {
+	case OPT_MATCH:
+		if (strlen(value) >= sizeof(((struct bfuse_match *)0)->name))
+			return complain(command, "match", value, "up to 31 characters are wanted");
+		return add_rule(command, value);
+	case OPT_MATCH_SERIAL:
+		command->serial = value;
+		return 0;
+	case OPT_MATCH_MODEL:
+		command->model = value;
+		return 0;
+	default:
+		command->partitions = true;
+		return 0;
+	}
+}
+
+/* What restricts the rules holds for all of them, and makes one of its own if there is none. */
+static int complete_rules(struct bfuse__command *command)
+{
+	bool restricted = command->serial || command->model || command->partitions;
+	unsigned int i;
+	int status = 0;
+
+	if (restricted && !command->nr_rules)
+		status = add_rule(command, "*");
+	for (i = 0; i < command->nr_rules; i++) {
+		command->rules[i].serial = command->serial;
+		command->rules[i].model = command->model;
+		command->rules[i].kind = command->partitions ? BFUSE_RULE_PARTITIONS : BFUSE_RULE_DISKS;
+	}
+	return status;
+}
+
 static int parse_common(struct bfuse__command *command, int id, const char *value)
 {
 	struct bfuse_register *reg = &command->reg;
@@ -132,6 +213,14 @@ static int parse_common(struct bfuse__command *command, int id, const char *valu
 	switch (id) {
 	case OPT_DEVICE:
 		return add_device(command, value);
+	case OPT_MATCH:
+	case OPT_MATCH_SERIAL:
+	case OPT_MATCH_MODEL:
+	case OPT_PARTITIONS:
+		return parse_match(command, id, value);
+	case OPT_CALL:
+		reg->features |= BFUSE_F_EVENTS;
+		return parse_number(command, "call", value, 1, BFUSE_CALL_MS_MAX, &reg->call_ms);
 	case OPT_ALTITUDE:
 		return parse_number(command, "altitude", value, BFUSE_ALTITUDE_MIN, BFUSE_ALTITUDE_MAX, &reg->altitude);
 	case OPT_NAME:
@@ -159,6 +248,13 @@ static int parse_common(struct bfuse__command *command, int id, const char *valu
 		return 0;
 	case OPT_SPIN:
 		return parse_number(command, "spin", value, 1, BFUSE_SPIN_MAX, &reg->spin_us);
+	case OPT_CONFINE:
+		return parse_confine(command, value);
+	case OPT_DRAIN:
+		command->drain = true;
+		return 0;
+	case OPT_DRAIN_TIMEOUT:
+		return parse_number(command, "drain-timeout", value, 1, BFUSE_DEADLINE_MAX, &command->drain_ms);
 	case OPT_READY_FD:
 		status = parse_number(command, "ready-fd", value, 0, 65535, &fd);
 		command->ready_fd = status ? -1 : (int)fd;
@@ -193,7 +289,7 @@ static size_t count_own(const struct bfuse_filter *filter)
 static void to_long_option(struct option *option, const struct bfuse_option *shown, int id)
 {
 	option->name = shown->name;
-	option->has_arg = shown->argument ? required_argument : no_argument;
+	option->has_arg = !shown->argument ? no_argument : *shown->argument == '[' ? optional_argument : required_argument;
 	option->val = id;
 }
 
@@ -214,9 +310,10 @@ static struct option *long_options(const struct bfuse_filter *filter)
 
 static void show(const struct bfuse_option *option)
 {
+	const char *argument = option->argument ? option->argument : "";
 	char left[40];
 
-	snprintf(left, sizeof(left), "--%s %s", option->name, option->argument ? option->argument : "");
+	snprintf(left, sizeof(left), "--%s%s%s", option->name, *argument == '[' ? "" : " ", argument);
 	printf("  %-26s  %s\n", left, option->help);
 }
 
@@ -224,7 +321,7 @@ void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filte
 {
 	size_t i, own = count_own(filter);
 
-	printf("usage: %s --device PATH... [OPTION...]\n", command->program);
+	printf("usage: %s --device PATH...|--match GLOB... [OPTION...]\n", command->program);
 	if (filter->summary)
 		printf("%s\n", filter->summary);
 	printf("\n");
@@ -236,14 +333,21 @@ void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filte
 	       "6 altitude taken, 7 other ABI, 8 device can't be filtered, 9 no such filter, 10 can't intercept.\n");
 }
 
-static int check_command(const struct bfuse__command *command, char **rest)
+static int check_command(const struct bfuse__command *command, const struct bfuse_filter *filter, char **rest)
 {
+	bool waits = command->nr_rules || filter->match || command->reg.flags & BFUSE_FILTER_ATTACHABLE;
+
 	if (*rest) {
 		fprintf(stderr, "%s: %s: unexpected; name devices with --device\n", command->program, *rest);
 		return BFUSE_EXIT_USAGE;
 	}
-	if (!command->nr_devices && !(command->reg.flags & BFUSE_FILTER_ATTACHABLE)) {
-		fprintf(stderr, "%s: no device given; use --device PATH, or --attachable to wait for some\n",
+	if (command->confine && (command->serial || command->model)) {
+		fprintf(stderr, "%s: --match-serial and --match-model don't go with --confine, which can't look at sysfs\n",
+			command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (!command->nr_devices && !waits) {
+		fprintf(stderr, "%s: no device given; use --device PATH, or --match or --attachable to wait for some\n",
 			command->program);
 		return BFUSE_EXIT_USAGE;
 	}
@@ -254,6 +358,15 @@ static int check_command(const struct bfuse__command *command, char **rest)
 	if (command->reg.defaults.policy != BFUSE_POLICY_HOLD &&
 	    (command->reg.defaults.hold_ms || command->reg.defaults.fallback)) {
 		fprintf(stderr, "%s: --hold and --fallback make sense only with --policy hold\n", command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (command->drain_ms && !command->drain) {
+		fprintf(stderr, "%s: --drain-timeout makes sense only with --drain\n", command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (command->drain && command->replace) {
+		fprintf(stderr, "%s: --drain and --replace exclude each other: a predecessor has seen what came before\n",
+			command->program);
 		return BFUSE_EXIT_USAGE;
 	}
 	return 0;
@@ -277,7 +390,9 @@ static int parse_all(struct bfuse__command *command, int argc, char **argv, cons
 			status = parse_common(command, id, optarg);
 		}
 	}
-	return status || command->help ? status : check_command(command, argv + optind);
+	if (!status)
+		status = complete_rules(command);
+	return status || command->help ? status : check_command(command, filter, argv + optind);
 }
 
 int bfuse__parse(struct bfuse__command *command, int argc, char **argv, const struct bfuse_filter *filter, void *user)

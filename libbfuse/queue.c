@@ -46,7 +46,7 @@ void bfuse__queue_unmap(struct bfuse_queue *queue)
 }
 
 /* What was taken has been looked at. */
-static void publish_taken(struct bfuse_queue *queue)
+void bfuse__queue_publish(struct bfuse_queue *queue)
 {
 	if (queue->head->request_head != queue->taken)
 		__atomic_store_n(&queue->head->request_head, queue->taken, __ATOMIC_RELEASE);
@@ -58,7 +58,7 @@ unsigned int bfuse_queue_get(struct bfuse_queue *queue, struct bfuse_request *en
 	uint32_t tail = __atomic_load_n(&queue->head->request_tail, __ATOMIC_ACQUIRE);
 	unsigned int n = 0;
 
-	publish_taken(queue);
+	bfuse__queue_publish(queue);
 	while (n < count && queue->taken != tail)
 		entries[n++] = queue->requests[queue->taken++ & mask];
 	return n;
@@ -145,7 +145,7 @@ int bfuse__queue_look(struct bfuse_queue *queue)
 	uint32_t ready;
 	int err = 0, i;
 
-	publish_taken(queue);
+	bfuse__queue_publish(queue);
 	do {
 		for (i = 0; i < TURNS_PER_LOOK_AT_THE_CLOCK && !err; i++) {
 			ready = __atomic_load_n(&queue->head->request_tail, __ATOMIC_ACQUIRE) - queue->taken;
@@ -174,15 +174,21 @@ int bfuse_queue_complete(struct bfuse_queue *queue, uint64_t tag, int status, ui
 }
 
 /* The entry may have been overwritten since by another thread; then the message names a wrong tag. */
-static void log_refusal(const struct bfuse_queue *queue, const struct bfuse_enter *enter)
+void bfuse__log_refusal(const struct bfuse_queue *queue, uint32_t entry, uint32_t reason)
 {
 	const struct bfuse_register *reg = &queue->bfuse->reg;
-	const struct bfuse_verdict *verdict = &queue->verdicts[enter->entry & (reg->entries - 1)];
+	const struct bfuse_verdict *verdict = &queue->verdicts[entry & (reg->entries - 1)];
 
 	bfuse__log(queue->bfuse, LOG_ERR,
 		   "%s: queue %u: verdict %u (%s, flags %#x, status %d) of tag %#llx refused: %s", reg->name,
-		   queue->number, enter->entry, bfuse_verdict_name(verdict->type), verdict->flags, verdict->status,
-		   (unsigned long long)verdict->tag, bfuse_reason_text(enter->reason));
+		   queue->number, entry, bfuse_verdict_name(verdict->type), verdict->flags, verdict->status,
+		   (unsigned long long)verdict->tag, bfuse_reason_text(reason));
+}
+
+int bfuse__fail_enter(struct bfuse_queue *queue, int err)
+{
+	return bfuse__fail(queue->bfuse, err, BFUSE_EXIT_OTHER, "%s: queue %u: %s", queue->bfuse->reg.name,
+			   queue->number, err == -ESHUTDOWN ? "the module has given this filter up" : strerror(-err));
 }
 
 /*
@@ -200,14 +206,11 @@ static int enter_queue(struct bfuse_queue *queue, struct bfuse_enter *enter)
 		err = bfuse__ioctl(queue->bfuse, BFUSE_ENTER, enter);
 		if (err != -EINVAL || enter->reason == BFUSE_REASON_NONE)
 			break;
-		log_refusal(queue, enter);
+		bfuse__log_refusal(queue, enter->entry, enter->reason);
 		if (enter->reason == BFUSE_REASON_RING)
 			break;
 	}
-	if (!err || err == -EINTR)
-		return 0;
-	return bfuse__fail(queue->bfuse, err, BFUSE_EXIT_OTHER, "%s: queue %u: %s", queue->bfuse->reg.name,
-			   queue->number, err == -ESHUTDOWN ? "the module has given this filter up" : strerror(-err));
+	return !err || err == -EINTR ? 0 : bfuse__fail_enter(queue, err);
 }
 
 int bfuse_queue_flush(struct bfuse_queue *queue)
@@ -217,14 +220,19 @@ int bfuse_queue_flush(struct bfuse_queue *queue)
 	return enter_queue(queue, &enter);
 }
 
+int bfuse__queue_ready(const struct bfuse_queue *queue)
+{
+	return (int)(__atomic_load_n(&queue->head->request_tail, __ATOMIC_ACQUIRE) - queue->taken);
+}
+
 int bfuse_queue_wait(struct bfuse_queue *queue, unsigned int min, uint64_t timeout_ns)
 {
 	struct bfuse_enter enter = { .min_requests = min, .timeout_ns = timeout_ns };
 	int err;
 
-	publish_taken(queue);
+	bfuse__queue_publish(queue);
 	err = enter_queue(queue, &enter);
-	return err ? err : (int)(__atomic_load_n(&queue->head->request_tail, __ATOMIC_ACQUIRE) - queue->taken);
+	return err ? err : bfuse__queue_ready(queue);
 }
 
 /* No library function in here that isn't async-signal-safe. */

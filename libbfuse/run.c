@@ -13,13 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void finish(struct bfuse *bfuse)
+void bfuse__finish(struct bfuse *bfuse)
 {
 	unsigned int i;
 
 	atomic_store(&bfuse->finished, true);
 	for (i = 0; i < bfuse->nr_queues; i++)
 		bfuse_queue_wake(&bfuse->queues[i]);
+	pthread_mutex_lock(&bfuse->lock);
+	pthread_cond_broadcast(&bfuse->changed);
+	pthread_mutex_unlock(&bfuse->lock);
 }
 
 static void finish_with(struct bfuse *bfuse, int err)
@@ -27,7 +30,7 @@ static void finish_with(struct bfuse *bfuse, int err)
 	int none = 0;
 
 	atomic_compare_exchange_strong(&bfuse->failure, &none, err);
-	finish(bfuse);
+	bfuse__finish(bfuse);
 }
 
 static void take_reply(struct io *io, int reply)
@@ -57,7 +60,7 @@ static void handle_request(struct bfuse_queue *queue, const struct bfuse_request
 		io->public.layer = layers ? (unsigned int)__builtin_ctz(layers) : 0;
 		layers &= layers - 1;
 		reply = callback ? callback(&io->public, bfuse->user) : BFUSE_REPLY_PASS;
-	} while (layers && reply == BFUSE_REPLY_PASS);
+	} while (layers && bfuse__passes(io, reply));
 	take_reply(io, reply);
 }
 
@@ -83,27 +86,64 @@ static void handle_done(struct bfuse_queue *queue, const struct bfuse_request *d
 	bfuse__io_end(io);
 }
 
+/* Further devices may come. */
+bool bfuse__waits_for_devices(struct bfuse *bfuse)
+{
+	bool has_rules;
+
+	pthread_mutex_lock(&bfuse->lock);
+	has_rules = bfuse->nr_rules > 0;
+	pthread_mutex_unlock(&bfuse->lock);
+	return has_rules || bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE;
+}
+
 static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *event)
 {
 	unsigned int left = bfuse__forget(bfuse, event->attachment);
 
 	if (bfuse->filter->detached)
 		bfuse->filter->detached(event->attachment, event->status, bfuse->user);
-	if (!left && (bfuse->left || !(bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE)))
-		finish(bfuse);
+	if (bfuse->ward)
+		bfuse__ward_tell(bfuse, MESSAGE_DETACHED, event->attachment);
+	else if (!left && (bfuse->left || !bfuse__waits_for_devices(bfuse)))
+		bfuse__finish(bfuse);
 }
 
 static void handle_attached(struct bfuse *bfuse, const struct bfuse_request *event)
 {
 	struct bfuse_detach detach = { .size = sizeof(detach), .attachment = event->attachment };
 
-	if (bfuse__remember(bfuse, event->attachment) < 0)
+	if (bfuse->ward)
+		bfuse__ward_tell(bfuse, MESSAGE_ATTACHED, event->attachment);
+	else if (bfuse__remember(bfuse, event->attachment) < 0)
 		bfuse__log(bfuse, LOG_ERR, "%s: no memory to remember attachment %u", bfuse->reg.name,
 			   event->attachment);
 	else if (bfuse->left)
 		bfuse__ioctl(bfuse, BFUSE_DETACH, &detach);
 	else
 		bfuse__tell_attached(bfuse, event->attachment);
+}
+
+static void handle_event(struct bfuse *bfuse, const struct bfuse_request *event)
+{
+	switch (event->op) {
+	case BFUSE_EVENT_ATTACHED:
+		handle_attached(bfuse, event);
+		break;
+	case BFUSE_EVENT_DETACHED:
+		handle_detached(bfuse, event);
+		break;
+	case BFUSE_EVENT_OFFERED:
+	case BFUSE_EVENT_LEAVING:
+	case BFUSE_EVENT_TORN_OUT:
+		bfuse__call_push(bfuse, event);
+		break;
+	case BFUSE_EVENT_MATCHED:
+		bfuse__matched(bfuse, event->tag);
+		if (bfuse->ward)
+			bfuse__ward_tell(bfuse, MESSAGE_MATCHED, (uint32_t)event->tag);
+		break;
+	}
 }
 
 static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
@@ -120,13 +160,10 @@ static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
 		break;
 	case BFUSE_INJECTED:
 		if (!bfuse__inject_done(queue->bfuse, entry) && atomic_load(&queue->bfuse->finished))
-			finish(queue->bfuse);
+			bfuse__finish(queue->bfuse);
 		break;
 	case BFUSE_EVENT:
-		if (entry->op == BFUSE_EVENT_ATTACHED)
-			handle_attached(queue->bfuse, entry);
-		else if (entry->op == BFUSE_EVENT_DETACHED)
-			handle_detached(queue->bfuse, entry);
+		handle_event(queue->bfuse, entry);
 		break;
 	}
 }
@@ -136,20 +173,29 @@ static void leave(struct bfuse *bfuse)
 {
 	unsigned int left;
 
-	bfuse->left = true;
 	pthread_mutex_lock(&bfuse->lock);
+	bfuse->left = true;
 	left = bfuse->nr_attachments;
 	pthread_mutex_unlock(&bfuse->lock);
 	if (left)
 		bfuse__detach_all(bfuse);
 	else
-		finish(bfuse);
+		bfuse__finish(bfuse);
 }
 
 /* Whoever makes it so wakes all queues. */
 static bool is_over(struct bfuse *bfuse)
 {
-	return atomic_load(&bfuse->finished) && (!atomic_load(&bfuse->injects) || atomic_load(&bfuse->failure));
+	bool busy = atomic_load(&bfuse->injects) || atomic_load(&bfuse->open_calls);
+
+	return atomic_load(&bfuse->finished) && (!busy || atomic_load(&bfuse->failure));
+}
+
+/* A call has been answered; in its thread. */
+void bfuse__call_done(struct bfuse *bfuse)
+{
+	if (atomic_fetch_sub(&bfuse->open_calls, 1) == 1 && atomic_load(&bfuse->finished))
+		bfuse__finish(bfuse);
 }
 
 static void serve(struct bfuse_queue *queue)
@@ -201,6 +247,8 @@ static int start_threads(struct bfuse *bfuse)
 		if (!err)
 			bfuse->nr_threads++;
 	}
+	if (!err)
+		err = -bfuse__calls_start(bfuse);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return -err;
 }
@@ -209,6 +257,7 @@ static void join_threads(struct bfuse *bfuse)
 {
 	while (bfuse->nr_threads)
 		pthread_join(bfuse->threads[--bfuse->nr_threads], NULL);
+	bfuse__calls_join(bfuse);
 	free(bfuse->threads);
 	bfuse->threads = NULL;
 }
@@ -224,7 +273,7 @@ int bfuse_start(struct bfuse *bfuse)
 	err = bfuse->threads ? start_threads(bfuse) : -ENOMEM;
 	if (!err)
 		return 0;
-	finish(bfuse);
+	bfuse__finish(bfuse);
 	join_threads(bfuse);
 	return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't start %u threads: %s", bfuse->reg.name,
 			   bfuse->nr_queues, strerror(-err));
@@ -237,12 +286,14 @@ static bool has_work(struct bfuse *bfuse)
 	pthread_mutex_lock(&bfuse->lock);
 	attached = bfuse->nr_attachments > 0;
 	pthread_mutex_unlock(&bfuse->lock);
-	return attached || bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE;
+	return attached || bfuse__waits_for_devices(bfuse);
 }
 
 int bfuse_wait(struct bfuse *bfuse)
 {
-	if (!has_work(bfuse))
+	if (bfuse->child)
+		return bfuse__guard(bfuse);
+	if (!bfuse->ward && !has_work(bfuse))
 		bfuse_stop(bfuse);
 	join_threads(bfuse);
 	return atomic_load(&bfuse->failure);
@@ -257,7 +308,13 @@ int bfuse_run(struct bfuse *bfuse)
 
 void bfuse_stop(struct bfuse *bfuse)
 {
+	if (bfuse->ward) {
+		bfuse__ward_tell(bfuse, MESSAGE_STOP, 0);
+		return;
+	}
 	atomic_store(&bfuse->stop, true);
-	if (bfuse->nr_queues)
+	if (bfuse->child)
+		bfuse__guard_wake(bfuse);
+	else if (bfuse->nr_queues)
 		bfuse_queue_wake(&bfuse->queues[0]);
 }

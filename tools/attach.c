@@ -37,16 +37,27 @@ static int find_filter(struct bfuse *bfuse, const char *name, uint32_t pid, uint
 	return 0;
 }
 
-static int attach(const char *device, const char *name, uint32_t pid)
+struct request {
+	const char *name;
+	uint32_t pid;
+	bool drain;
+	uint32_t drain_ms;
+};
+
+static int attach(const char *device, const struct request *request)
 {
 	uint32_t filter = 0;
-	int status;
+	int status, err = 0;
 	struct bfuse *bfuse = open_module(&status);
 
 	if (!bfuse)
 		return status;
-	status = find_filter(bfuse, name, pid, &filter);
-	if (!status && bfuse_attach_other(bfuse, device, filter, NULL))
+	status = find_filter(bfuse, request->name, request->pid, &filter);
+	if (!status && request->drain)
+		err = bfuse_attach_other_drained(bfuse, device, filter, request->drain_ms, NULL, NULL);
+	else if (!status)
+		err = bfuse_attach_other(bfuse, device, filter, NULL);
+	if (err)
 		status = fail_library(bfuse);
 	bfuse_free(bfuse);
 	return status;
@@ -57,10 +68,11 @@ int attach_main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "filter", required_argument, NULL, 'f' },
 		{ "pid", required_argument, NULL, 'p' },
+		{ "drain", no_argument, NULL, 'd' },
+		{ "drain-timeout", required_argument, NULL, 't' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *name = NULL;
-	uint32_t pid = 0;
+	struct request request = { .name = NULL };
 	int id, status = 0;
 
 	opterr = 0;
@@ -68,13 +80,19 @@ int attach_main(int argc, char **argv)
 		if (id == '?')
 			return bad_option(argv);
 		if (id == 'f')
-			name = optarg;
+			request.name = optarg;
+		else if (id == 'd')
+			request.drain = true;
+		else if (id == 't')
+			status = parse_number(argv[0], "drain-timeout", optarg, 1, BFUSE_DEADLINE_MAX, &request.drain_ms);
 		else
-			status = parse_number(argv[0], "pid", optarg, 1, INT32_MAX, &pid);
+			status = parse_number(argv[0], "pid", optarg, 1, INT32_MAX, &request.pid);
 	}
 	if (status)
 		return status;
-	if (argc - optind != 1 || !name)
+	if (request.drain_ms && !request.drain)
+		return usage_error(argv[0], "--drain-timeout makes sense only with --drain");
+	if (argc - optind != 1 || !request.name)
 		return usage_error(argv[0], "one DEVICE and --filter NAME are wanted; see: bfuse list");
-	return attach(argv[optind], name, pid);
+	return attach(argv[optind], &request);
 }

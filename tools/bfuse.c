@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct command commands[] = {
-	{ "list", "[--json] [DEVICE]", "attachments, and filters without any", list_main },
+	{ "list", "[--json] [--filters | DEVICE]", "attachments, and filters without any; or all filters", list_main },
 	{ "stat", "[--json] [--all] [--interval S] [--count N] [DEVICE]", "counters; repeated: per second", stat_main },
 	{ "attach", "DEVICE --filter NAME [--pid N]", "put a running filter on a further device", attach_main },
 	{ "detach", "DEVICE [--altitude N] [--name NAME] [--all] [--wait]", "end attachments", detach_main },

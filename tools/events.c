@@ -22,6 +22,23 @@ struct follower {
 	bool follow;
 };
 
+static void describe_unanswered(const struct bfuse_log *log, char *text, size_t size)
+{
+	switch (log->status) {
+	case -ESHUTDOWN:
+		snprintf(text, size, "unanswered: it died meanwhile");
+		break;
+	case -ENODEV:
+		snprintf(text, size, "unanswered: the device left meanwhile");
+		break;
+	case -EINTR:
+		snprintf(text, size, "unanswered: who waited for it was killed");
+		break;
+	default:
+		snprintf(text, size, "unanswered for %" PRIu64 " ms: it goes on without the filter", (uint64_t)log->count);
+	}
+}
+
 /* What the event means, with its particulars. */
 static void describe(const struct bfuse_log *log, char *text, size_t size)
 {
@@ -33,7 +50,24 @@ static void describe(const struct bfuse_log *log, char *text, size_t size)
 		snprintf(text, size, "detached%s",
 			 log->status == -ENODEV ? ": the device was removed" :
 			 log->status == -ESTALE ? ": a successor has taken over" :
-						  "");
+			 log->status == -ETIMEDOUT ? ": what was submitted before did not complete in time" :
+						     "");
+		break;
+	case BFUSE_LOG_OFFERED:
+		snprintf(text, size, "offered to process %u", log->pid);
+		break;
+	case BFUSE_LOG_DECLINED:
+		snprintf(text, size, "declined%s%s", log->status ? ": could not be attached: " : "",
+			 log->status ? strerror(-log->status) : "");
+		break;
+	case BFUSE_LOG_UNANSWERED:
+		describe_unanswered(log, text, size);
+		break;
+	case BFUSE_LOG_LEAVING:
+		snprintf(text, size, "leaving: the device will be removed");
+		break;
+	case BFUSE_LOG_TORN_OUT:
+		snprintf(text, size, "torn out: the device is gone");
 		break;
 	case BFUSE_LOG_DIED:
 		snprintf(text, size, "died");
@@ -52,6 +86,15 @@ static void describe(const struct bfuse_log *log, char *text, size_t size)
 		break;
 	case BFUSE_LOG_ABANDONED:
 		snprintf(text, size, "abandoned: no successor came in time; the fallback decides");
+		break;
+	case BFUSE_LOG_DRAINED:
+		snprintf(text, size, "drained: all that was submitted before has completed%s",
+			 log->count == BFUSE_DRAINED_FROZEN ? ", and its file system is clean" : "");
+		break;
+	case BFUSE_LOG_COPY_FAILED:
+	case BFUSE_LOG_MIRROR_FAILED:
+		snprintf(text, size, "%s failed: %s (%" PRIu64 " since the last such line)",
+			 log->event == BFUSE_LOG_COPY_FAILED ? "copy" : "mirror", strerror(-log->status), (uint64_t)log->count);
 		break;
 	default:
 		snprintf(text, size, "unknown event %u", log->event);

@@ -84,6 +84,54 @@ static const char *describe_counters(const struct bfuse_stat *stat, char *text, 
 	return text;
 }
 
+/* What else must be true of a request to cross. */
+static void put_condition(struct table *table, const struct bfuse_next *next, bool except, const char *what)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "%s %s", except ? "all but what" : "only what", what);
+	put(table, next, "all", "if", text);
+}
+
+static void put_submitter(struct table *table, const struct bfuse_next *next)
+{
+	const struct bfuse_interest *interest = &next->interest;
+	char text[256] = "has one of the flags";
+	unsigned int bit;
+	size_t n;
+
+	for (bit = 0; bit < 32; bit++) {
+		n = strlen(text);
+		if (interest->flags & 1u << bit && bfuse_flag_name(bit))
+			snprintf(text + n, sizeof(text) - n, " %s", bfuse_flag_name(bit));
+	}
+	if (interest->flags)
+		put_condition(table, next, false, text);
+	snprintf(text, sizeof(text), "process %u submits", interest->process);
+	if (interest->process)
+		put_condition(table, next, interest->except & BFUSE_EXCEPT_PROCESS, text);
+	snprintf(text, sizeof(text), "is charged to cgroup %llu or one below it", (unsigned long long)interest->cgroup);
+	if (interest->cgroup)
+		put_condition(table, next, interest->except & BFUSE_EXCEPT_CGROUP, text);
+}
+
+static void put_places(struct table *table, const struct bfuse_next *next)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "touches one of %u ranges, or has no length", next->ranges);
+	if (next->ranges)
+		put_condition(table, next, false, text);
+	snprintf(text, sizeof(text), "touches a chunk of %u KiB whose bit the filter has set, or has no length",
+		 next->chunk_shift ? 1u << (next->chunk_shift - 10) : 0);
+	if (next->chunk_shift)
+		put_condition(table, next, false, text);
+	snprintf(text, sizeof(text), "the kernel marks chunks of %u KiB that change; nothing crosses for that",
+		 next->mark_shift ? 1u << (next->mark_shift - 10) : 0);
+	if (next->mark_shift)
+		put(table, next, "all", "no", text);
+}
+
 /* Operations of the same fate share a line. */
 static void put_attachment(struct table *table, const struct bfuse_next *next)
 {
@@ -104,6 +152,8 @@ static void put_attachment(struct table *table, const struct bfuse_next *next)
 		left &= ~same;
 		put(table, next, bfuse_ops_format(same, ops, sizeof(ops)), crosses, why);
 	}
+	put_submitter(table, next);
+	put_places(table, next);
 	/* A dead one has no I/O, and its number may be another's by now. */
 	if (next->state != BFUSE_STATE_ORPHAN) {
 		snprintf(text, sizeof(text), "a filter does not see the I/O of its own process, %u", next->pid);

@@ -47,7 +47,7 @@ static void put_filter(struct table *table, const struct bfuse_next_filter *next
 	table_row(table);
 	table_number(table, ALTITUDE, next->altitude);
 	table_text(table, FILTER, next->name);
-	table_text(table, STATE, "idle");
+	table_text(table, STATE, next->rules ? "matching" : "idle");
 	put_interest(table, &next->defaults);
 	table_number(table, QUEUES, next->nr_queues);
 	table_number(table, DEPTH, next->depth);
@@ -66,6 +66,38 @@ static int put_idle_filters(struct table *table, struct bfuse *bfuse, size_t *ro
 		}
 	}
 	return found < 0 ? fail_library(bfuse) : 0;
+}
+
+enum { F_ALTITUDE, F_FILTER, F_PID, F_ATTACHMENTS, F_RULES, F_CALL_MS, F_OFFERED, F_UNANSWERED, F_COLUMNS };
+
+static const struct column filter_columns[F_COLUMNS] = {
+	[F_ALTITUDE] = { "ALTITUDE", true }, [F_FILTER] = { "FILTER", false },
+	[F_PID] = { "PID", true },	     [F_ATTACHMENTS] = { "ATTACHMENTS", true },
+	[F_RULES] = { "RULES", true },	     [F_CALL_MS] = { "CALL-MS", true },
+	[F_OFFERED] = { "OFFERED", true },   [F_UNANSWERED] = { "UNANSWERED", true },
+};
+
+static int print_filters(struct bfuse *bfuse, bool json)
+{
+	struct table *table = table_new("filters", filter_columns, F_COLUMNS, json);
+	struct bfuse_next_filter next = { .filter = 0 };
+	int found;
+
+	while ((found = bfuse_next_filter(bfuse, &next)) == 1) {
+		table_row(table);
+		table_number(table, F_ALTITUDE, next.altitude);
+		table_text(table, F_FILTER, next.name);
+		table_number(table, F_PID, next.pid);
+		table_number(table, F_ATTACHMENTS, next.attachments);
+		table_number(table, F_RULES, next.rules);
+		table_number(table, F_CALL_MS, next.call_ms);
+		table_number(table, F_OFFERED, next.offered);
+		table_number(table, F_UNANSWERED, next.unanswered);
+	}
+	if (found < 0)
+		return fail_library(bfuse);
+	table_print(table);
+	return 0;
 }
 
 static int print_list(struct bfuse *bfuse, const struct selection *selection, bool json)
@@ -92,25 +124,30 @@ static int print_list(struct bfuse *bfuse, const struct selection *selection, bo
 
 int list_main(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+						 { "filters", no_argument, NULL, 'f' },
+						 { NULL, 0, NULL, 0 } };
 	struct selection selection = { NULL, 0, NULL };
 	struct bfuse *bfuse;
-	bool json = false;
+	bool json = false, filters = false;
 	int id, status;
 
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (id == '?')
 			return bad_option(argv);
-		json = true;
+		json |= id == 'j';
+		filters |= id == 'f';
 	}
 	if (argc - optind > 1)
 		return usage_error(argv[0], "%s: unexpected; one device at most", argv[optind + 1]);
+	if (filters && optind < argc)
+		return usage_error(argv[0], "%s: unexpected with --filters", argv[optind]);
 	selection.device = argv[optind];
 	bfuse = open_module(&status);
 	if (!bfuse)
 		return status;
-	status = print_list(bfuse, &selection, json);
+	status = filters ? print_filters(bfuse, json) : print_list(bfuse, &selection, json);
 	bfuse_free(bfuse);
 	return status;
 }

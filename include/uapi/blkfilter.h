@@ -30,11 +30,14 @@
  * Change log
  *	1	first version
  *
+ * io_uring
+ *	BFUSE_ENTER also works as a command of a ring (IORING_OP_URING_CMD), see struct bfuse_uring_enter.
+ *
  * Privilege
  *	BFUSE_GET_INFO needs none. All else needs that the file was opened with CAP_SYS_ADMIN. What controls (REGISTER,
- *	ATTACH, DETACH, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2), poll(2), ENTER, DATA,
- *	INJECT) does not. So a privileged process can open, register and attach, and hand the file to one that may only
- *	serve.
+ *	ATTACH, DETACH, MATCH, TARGET, UNTARGET, NEXT, NEXT_FILTER, LOG) needs that the caller has it, too; what serves (mmap(2),
+ *	poll(2), ENTER, DATA, INJECT, RANGES, CHUNKS, MARK, OFFER, ANSWER) does not. So a privileged process can open, register
+ *	and attach, and hand the file to one that may only serve; what it made rules for, that one may accept.
  *
  * Errors common to all ioctls: EFAULT (bad pointer), EINVAL (size too small, reserved or unknown bits), E2BIG (see
  * above), ENOTTY (unknown ioctl), EPERM (see privilege).
@@ -59,6 +62,13 @@
 #define BFUSE_SPIN_MAX		1000000	/* microseconds */
 #define BFUSE_LAYERS_MAX	8	/* attachments of one filter to one device */
 #define BFUSE_INJECT_MAX	(1u << 20)	/* bytes of data of one injected request */
+#define BFUSE_CALL_MS_MAX	60000	/* milliseconds */
+#define BFUSE_RULES_MAX		64	/* per filter */
+#define BFUSE_TARGETS_MAX	64	/* targets per filter */
+#define BFUSE_RANGES_MAX	1000000	/* ranges per attachment */
+#define BFUSE_CHUNK_SHIFT_MIN	12	/* a chunk has 1 << shift bytes: 4 KiB */
+#define BFUSE_CHUNK_SHIFT_MAX	20	/* 1 MiB */
+#define BFUSE_BITMAP_MAX	(1ull << 29)	/* bytes of one bitmap */
 
 /**
  * enum bfuse_op - block operations, as bits of an operation mask: 1u << op.
@@ -109,23 +119,37 @@ enum bfuse_op {
 #define BFUSE_RQ_PAYLOAD	(1u << 25)	/* the slot holds the first min(length, slot_size) bytes of the data */
 #define BFUSE_RQ_INJECTED	(1u << 26)	/* a filter started it: @injector */
 #define BFUSE_RQ_HELD		(1u << 27)	/* in a BFUSE_DONE: the completion waits for a second verdict */
+#define BFUSE_RQ_MIRROR_FAILED	(1u << 28)	/* in a BFUSE_DONE: @other_status says how */
+#define BFUSE_RQ_COPY_FAILED	(1u << 29)	/* in a BFUSE_DONE: likewise the copy, or one that it had to wait for */
 
 /* bfuse_request.kind */
 #define BFUSE_REQUEST		0	/* wants exactly one verdict */
 #define BFUSE_DONE		1	/* a passed request has completed; only BFUSE_RQ_HELD wants an answer */
-#define BFUSE_EVENT		2	/* see enum bfuse_event; no answer */
+#define BFUSE_EVENT		2	/* see enum bfuse_event */
 #define BFUSE_INJECTED		3	/* what BFUSE_INJECT began has completed: @tag is its cookie; no answer */
 
 /**
- * enum bfuse_event - what bfuse_request.op means in an entry of kind BFUSE_EVENT. Events come on queue 0.
+ * enum bfuse_event - what bfuse_request.op means in an entry of kind BFUSE_EVENT. Events come on queue 0. OFFERED, LEAVING
+ *	and TORN_OUT are calls: somebody waits for BFUSE_ANSWER to the cookie in @tag, see there. The others want no answer.
  * @BFUSE_EVENT_ATTACHED: somebody else (``bfuse attach``) attached this filter; BFUSE_NEXT tells more of the
  *	attachment.
  * @BFUSE_EVENT_DETACHED: the attachment is gone and none of its requests is left; status tells why: 0 it was asked for
  *	by BFUSE_DETACH, -ENODEV the device was removed, -ESTALE a successor has taken its place.
+ * @BFUSE_EVENT_OFFERED: a device that a rule of this filter matches has arrived, or is there already; BFUSE_OFFER tells more.
+ *	Answer BFUSE_ANSWER_ACCEPT or DECLINE. Nobody has read or written an arriving device before the answer.
+ * @BFUSE_EVENT_LEAVING: the device of @attachment will be removed when this filter, and then those below, have answered
+ *	BFUSE_ANSWER_DONE. It still works (see struct bfuse_answer), and lower filters see what this one injects.
+ * @BFUSE_EVENT_TORN_OUT: the device of @attachment is gone. What waits for a verdict fails with EIO after this call. Answer
+ *	BFUSE_ANSWER_DONE.
+ * @BFUSE_EVENT_MATCHED: the existing devices have been offered for the first @tag rules of this filter.
  */
 enum bfuse_event {
 	BFUSE_EVENT_ATTACHED	= 0,
 	BFUSE_EVENT_DETACHED	= 1,
+	BFUSE_EVENT_OFFERED	= 2,
+	BFUSE_EVENT_LEAVING	= 3,
+	BFUSE_EVENT_TORN_OUT	= 4,
+	BFUSE_EVENT_MATCHED	= 5,
 };
 
 /**
@@ -135,7 +159,8 @@ enum bfuse_event {
  * @ioprio: I/O priority as in ioprio_set(2).
  * @flags: BFUSE_RQ_*.
  * @tag: name of the request in verdicts and BFUSE_DATA; opaque. In a BFUSE_DONE the tag of the request that it ends;
- *	the tag and its slot are the filter's until bfuse_queue_head.request_head has passed the entry.
+ *	the tag and its slot are the filter's until bfuse_queue_head.request_head has passed the entry. BFUSE_EVENT: see the
+ *	event.
  * @sector: first sector in units of 512 bytes, counted from the start of the attached device (for an attachment to a
  *	whole disk also for I/O that entered through a partition).
  * @length: bytes, a multiple of 512; 0 for a flush. Up to 2^32 - 512 for discards and zeroes.
@@ -150,6 +175,8 @@ enum bfuse_event {
  * @layers: BFUSE_REQUEST: mask of 1u << bfuse_attach.layer. The lowest bit is @attachment; the others are attachments of this
  *	filter to the same device that the request meets next, one directly after the other, if those before them pass
  *	it: see bfuse_verdict.layer.
+ * @other_status: BFUSE_DONE with BFUSE_RQ_MIRROR_FAILED or BFUSE_RQ_COPY_FAILED: the negative errno of that, for both
+ *	that of the copy. Otherwise 0.
  */
 struct bfuse_request {
 	__u8	kind;
@@ -169,7 +196,10 @@ struct bfuse_request {
 		__u32	injector;
 	};
 	__u16	cpu;
-	__u16	layers;
+	union {
+		__s16	other_status;
+		__u16	layers;
+	};
 };
 
 /**
@@ -179,20 +209,32 @@ struct bfuse_request {
  * @BFUSE_COMPLETE: ends here with @status; nothing below sees it. A successful read takes its data from the slot, after
  *	BFUSE_VERDICT_STORED from what BFUSE_DATA stored, after BFUSE_VERDICT_ZERO reads as zeroes; bytes that nobody
  *	supplied read as zero, never as stale memory.
+ * @BFUSE_REDIRECT: to another place instead: to @sector of @target. For a target of 0 that is another place of the same
+ *	device, seen by lower altitudes only; any other device gets it from the top of its chain. For READ, WRITE, FLUSH
+ *	(@sector is 0), DISCARD, WRITE_ZEROES and SECURE_ERASE; nothing reaches the place that it came for. It completes
+ *	as the target does, whose errors are its own: EOPNOTSUPP for an operation that the target does not have. NOTIFY,
+ *	HOLD, MODIFY, MIRROR and COPY_BEFORE work as for PASS.
  * @BFUSE_MODIFY: BFUSE_VERDICT_MODIFY.
+ * @BFUSE_COPY_BEFORE: BFUSE_VERDICT_COPY_BEFORE.
+ * @BFUSE_MIRROR: BFUSE_VERDICT_MIRROR.
  * @BFUSE_HOLD: BFUSE_VERDICT_HOLD.
  */
 enum bfuse_verb {
 	BFUSE_PASS		= 0,
 	BFUSE_COMPLETE		= 1,
-	BFUSE_VERDICT_TYPES	= 2,	/* those below are no values of bfuse_verdict.type */
+	BFUSE_REDIRECT		= 2,
+	BFUSE_VERDICT_TYPES	= 3,	/* those below are no values of bfuse_verdict.type */
 	BFUSE_MODIFY		= 3,
+	BFUSE_COPY_BEFORE	= 4,
+	BFUSE_MIRROR		= 5,
 	BFUSE_HOLD		= 6,
 	BFUSE_VERBS		= 7,	/* grows with the ABI */
 };
 
 /*
  * bfuse_verdict.flags
+ *
+ * What is said of PASS here goes for REDIRECT, too.
  *
  * NOTIFY	PASS: tell me with a BFUSE_DONE when it has completed.
  * STORED	the data were stored with BFUSE_DATA: COMPLETE of a read, MODIFY.
@@ -205,19 +247,55 @@ enum bfuse_verb {
  *		completes a successful read with other data; COMPLETE ends it with that status, a read with data as said at
  *		BFUSE_COMPLETE. Other flags have no meaning there. BFUSE_DATA fetches the data of a held read, and stores for
  *		it. If the filter dies, policy PASS completes it as it did, ERROR fails it, and for HOLD the successor gets the
- *		request anew, as if it had not been done yet. ZONE_APPEND can't be held.
+ *		request anew, as if it had not been done yet. ZONE_APPEND can't be held, nor can a WRITE to a zoned device.
  *
- * Neither MODIFY nor HOLD works on what has an inline encryption context or integrity metadata: BFUSE_REASON_CONTEXT.
+ * COPY_BEFORE	PASS of a WRITE, DISCARD, WRITE_ZEROES or SECURE_ERASE: @copy_length bytes of the device from
+ *		@copy_source on, as they are below this altitude, are first written to @copy_sector of @copy_target (0:
+ *		the same device, below this altitude). Which range that is, and whether it is what the request
+ *		overwrites, is the filter's choice; the kernel moves it in pieces of up to 1 MiB. When all of it is
+ *		written the request goes on. Until then no other request of this attachment that would change the range,
+ *		and whose verdict came later, goes down: it waits for the copy. Verdicts come in the order of a queue's
+ *		ring; between two queues the filter itself must see to it, for instance by keeping what would change the
+ *		range until the BFUSE_DONE. What was passed before, and has not completed yet, may or may not be in the
+ *		copy. If the copy fails (an error of the device in reading, of the target in writing, ENOSPC when that
+ *		is full) the request fails with that status and is not done: nothing is overwritten that was not
+ *		preserved; and so fail those that waited for it, unless they bring a copy of their own. Not on zoned
+ *		devices.
+ * MIRROR	PASS of a WRITE, FLUSH, DISCARD, WRITE_ZEROES or SECURE_ERASE: the same at @mirror_sector (of a FLUSH:
+ *		0) of @mirror, which is not 0. With MODIFY it gets the modified data. Both begin at the same time, and
+ *		the request completes when both have: with the device's status if that failed, else, if the mirror
+ *		failed (for instance with EOPNOTSUPP, when it does not know the operation), with the mirror's. What is
+ *		where then is not known, as after any failed write. Both take the data from the same memory: who changes
+ *		it while it is being written (as some do with direct I/O) may find different data in the two, and so who
+ *		writes to one place twice without waiting.
+ * LENIENT	with COPY_BEFORE or MIRROR: a failure of these is not the request's, which goes on and ends with the
+ *		device's status.
+ *
+ * A failed copy or mirror is always told by a BFUSE_DONE with BFUSE_RQ_COPY_FAILED or BFUSE_RQ_MIRROR_FAILED, LENIENT
+ * and NOTIFY or not. Once the verdict is given the filter's death changes nothing of all this.
+ *
+ * CLEAR	the chunks that the request touches are of no interest any more (BFUSE_CHUNKS): their bits are cleared before the
+ *		request goes on or ends; with COPY_BEFORE when the copy has succeeded. So what comes to these chunks later and is not
+ *		presented comes after all that the filter did before this verdict; what was intercepted before it is still
+ *		presented. Needs a chunk bitmap, and a request that has a length and, unlike ZONE_APPEND, a place. Not in a second
+ *		verdict.
+ *
+ * Neither MODIFY nor HOLD nor MIRROR nor REDIRECT works on what has an inline encryption context or integrity metadata:
+ * BFUSE_REASON_CONTEXT.
  */
 #define BFUSE_VERDICT_NOTIFY	(1u << 0)
 #define BFUSE_VERDICT_STORED	(1u << 1)
 #define BFUSE_VERDICT_ZERO	(1u << 2)
 #define BFUSE_VERDICT_HOLD	(1u << 3)
 #define BFUSE_VERDICT_MODIFY	(1u << 4)
+#define BFUSE_VERDICT_COPY_BEFORE (1u << 5)
+#define BFUSE_VERDICT_MIRROR	(1u << 6)
+#define BFUSE_VERDICT_LENIENT	(1u << 7)
+#define BFUSE_VERDICT_CLEAR	(1u << 8)
 
 /**
  * struct bfuse_verdict - entry of the verdict ring, written by the filter.
- * @type: BFUSE_PASS or BFUSE_COMPLETE.
+ * @type: BFUSE_PASS, BFUSE_COMPLETE or BFUSE_REDIRECT.
  * @flags: BFUSE_VERDICT_*.
  * @status: COMPLETE: 0 or a negative errno out of EIO, EOPNOTSUPP, ENOSPC, ENODATA, EBADE, EILSEQ, ENOLINK, EREMOTEIO,
  *	ETIMEDOUT, ENOMEM, EROFS and EPERM (both reach the submitter as EIO), and EAGAIN (only for BFUSE_RQ_NOWAIT;
@@ -226,6 +304,14 @@ enum bfuse_verb {
  * @layer: out of bfuse_request.layers, whose verdict it is. Those before it in the mask pass the request, as BFUSE_PASS
  *	without flags; to those behind it, if it passes as well, the request is presented on its own. The BFUSE_DONE has
  *	the attachment of this layer, and a second verdict this layer.
+ * @target, @sector: REDIRECT: where to; 0 in all other verdicts.
+ * @mirror, @mirror_sector: MIRROR: where to; else 0.
+ * @copy_target, @copy_sector: COPY_BEFORE: where to; else 0.
+ * @copy_source, @copy_length: COPY_BEFORE: what, a sector and bytes; else 0.
+ *
+ * Targets are ids of struct bfuse_target. Sectors count 512 bytes from the start of the target, or of the attached
+ * device. Each range must begin and end at logical blocks of the device that it is on, and lie inside it:
+ * BFUSE_REASON_TARGET.
  */
 struct bfuse_verdict {
 	__u8	type;
@@ -233,7 +319,14 @@ struct bfuse_verdict {
 	__u16	flags;
 	__s32	status;
 	__u64	tag;
-	__u64	__reserved[6];
+	__u32	target;
+	__u32	mirror;
+	__u64	sector;
+	__u64	mirror_sector;
+	__u32	copy_target;
+	__u32	copy_length;
+	__u64	copy_sector;
+	__u64	copy_source;
 };
 
 /**
@@ -291,6 +384,15 @@ enum bfuse_policy {
  * @deadline_ms: how long the filter may keep a request, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000. Checked with a
  *	coarseness of an eighth of the value.
  * @hold_ms: for BFUSE_POLICY_HOLD, how much longer to wait, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000.
+ * @flags: BFUSE_RQ_FUA to BFUSE_RQ_ENCRYPTED: only requests with at least one of these; 0: whatever their flags.
+ * @cgroup: id (inode number) of a cgroup: only I/O that is charged to it or to one below it; 0: to any. Write-back is charged
+ *	to the cgroup that made the pages dirty, if the file system supports that.
+ * @process: thread group id in the initial pid namespace: only what this process submits; 0: any. Write-back is submitted by
+ *	kernel workers. The number may be another process' after its end.
+ * @except: BFUSE_EXCEPT_*: all but those.
+ *
+ * The conditions all have to be met, also those of BFUSE_RANGES and BFUSE_CHUNKS. Nothing crosses for what doesn't meet
+ * them. @flags to @except need BFUSE_F_RANGES.
  */
 struct bfuse_interest {
 	__u32	ops;
@@ -300,8 +402,16 @@ struct bfuse_interest {
 	__u32	fallback;
 	__u32	deadline_ms;
 	__u32	hold_ms;
-	__u32	__reserved[9];
+	__u32	flags;
+	__u64	cgroup;
+	__u32	process;
+	__u32	except;
+	__u32	__reserved[4];
 };
+
+/* struct bfuse_interest.except */
+#define BFUSE_EXCEPT_PROCESS	(1u << 0)	/* @process is the one not to be seen */
+#define BFUSE_EXCEPT_CGROUP	(1u << 1)	/* @cgroup, and those below it, are not to be seen */
 
 /* struct bfuse_info.features, bfuse_register.features */
 #define BFUSE_F_NOTIFY		(1ull << 0)	/* BFUSE_VERDICT_NOTIFY */
@@ -310,9 +420,16 @@ struct bfuse_interest {
 #define BFUSE_F_HOLD		(1ull << 3)	/* BFUSE_POLICY_HOLD, adoption by a successor */
 #define BFUSE_F_HELD		(1ull << 4)	/* BFUSE_VERDICT_HOLD */
 #define BFUSE_F_MODIFY		(1ull << 5)	/* BFUSE_VERDICT_MODIFY */
+#define BFUSE_F_TARGETS		(1ull << 6)	/* BFUSE_TARGET, REDIRECT, COPY_BEFORE, MIRROR, bfuse_inject.target */
 #define BFUSE_F_INJECT		(1ull << 7)	/* BFUSE_INJECT */
+#define BFUSE_F_EVENTS		(1ull << 8)	/* BFUSE_MATCH, OFFER, ANSWER; a filter that lists it is called at removals */
+#define BFUSE_F_DRAIN		(1ull << 9)	/* BFUSE_ATTACH_DRAIN */
 #define BFUSE_F_REPLACE		(1ull << 10)	/* BFUSE_ATTACH_REPLACE */
+#define BFUSE_F_URING		(1ull << 11)	/* BFUSE_ENTER as a command of io_uring */
 #define BFUSE_F_LOG		(1ull << 12)	/* BFUSE_LOG */
+#define BFUSE_F_RANGES		(1ull << 13)	/* BFUSE_RANGES; flags, cgroup, process in struct bfuse_interest */
+#define BFUSE_F_CHUNKS		(1ull << 14)	/* BFUSE_CHUNKS, BFUSE_VERDICT_CLEAR */
+#define BFUSE_F_MARK		(1ull << 15)	/* BFUSE_MARK */
 #define BFUSE_F_SPIN		(1ull << 17)	/* bfuse_register.spin_us */
 #define BFUSE_F_LAYERS		(1ull << 18)	/* bfuse_attach.altitude and layer; must be registered to use them */
 
@@ -356,6 +473,8 @@ struct bfuse_info {
  * @known_ops: mask of enum bfuse_op that the filter knows, whether it wants to see them or not.
  * @unknown: what becomes of operations that it does not know: BFUSE_POLICY_PASS, or BFUSE_POLICY_ERROR (they fail with
  *	EOPNOTSUPP; for filters whose promise would be broken by any I/O that they don't understand).
+ * @call_ms: how long the filter may take for the answer to an event, 1 to BFUSE_CALL_MS_MAX; 0 stands for 5,000. Only with
+ *	BFUSE_F_EVENTS.
  * @spin_us: 0, or for a filter that spins on its request ring rather than wait in BFUSE_ENTER: up to BFUSE_SPIN_MAX. A kernel
  *	thread for each queue applies verdicts as they appear, until so many microseconds after the last one, or until one is
  *	refused, which the next BFUSE_ENTER tells; then it sleeps, and bfuse_queue_head.flags says so. A BFUSE_ENTER
@@ -384,7 +503,7 @@ struct bfuse_register {
 	__u32	slot_size;
 	__u32	known_ops;
 	__u32	unknown;
-	__u32	spin_us;
+	__u32	call_ms;
 	struct bfuse_interest defaults;
 	__u32	filter;
 	__u32	entries;
@@ -392,12 +511,26 @@ struct bfuse_register {
 	__u32	off_requests;
 	__u32	off_verdicts;
 	__u32	off_slots;
-	__u32	__reserved1;
+	__u32	spin_us;
 };
 
 /* struct bfuse_attach.flags */
 #define BFUSE_ATTACH_DEFAULTS	(1u << 0)	/* use bfuse_register.defaults; @interest is all zero */
+#define BFUSE_ATTACH_DRAIN	(1u << 1)	/* return when all that was submitted before has completed */
 #define BFUSE_ATTACH_REPLACE	(1u << 2)	/* take over from a living filter of the same name at this altitude */
+
+/**
+ * enum bfuse_drained - what BFUSE_ATTACH_DRAIN has achieved.
+ * @BFUSE_DRAINED_NOT: nothing: it was not asked for, or the attachment took over from a dead predecessor.
+ * @BFUSE_DRAINED_RAW: everything that was submitted to the device before has completed.
+ * @BFUSE_DRAINED_FROZEN: that, and while it did, the file systems on the device (of a whole disk: also those on its partitions)
+ *	were frozen: the first requests find them clean on the device.
+ */
+enum bfuse_drained {
+	BFUSE_DRAINED_NOT	= 0,
+	BFUSE_DRAINED_RAW	= 1,
+	BFUSE_DRAINED_FROZEN	= 2,
+};
 
 /**
  * struct bfuse_attach - BFUSE_ATTACH: put a filter on a block device, whole disk or partition.
@@ -410,6 +543,19 @@ struct bfuse_register {
  * @attachment: out: id, unique until the module is unloaded.
  * @policy: out: the policy in force, never BFUSE_POLICY_DEFAULT.
  * @adopted: out: requests taken over from a predecessor that died under BFUSE_POLICY_HOLD or is replaced.
+ * @drain_ms: BFUSE_ATTACH_DRAIN: how long it may take, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000. Otherwise 0.
+ * @drained: out: enum bfuse_drained.
+ *
+ * BFUSE_ATTACH_DRAIN: when the call returns, whatever was submitted to the device before has completed, wherever it was: in
+ * the driver, with filters below, parked by a cgroup's io.max, in the hands of a submitter that had no CPU. So what the filter
+ * sees is all that changes on the device from then on, but for its own process' I/O. Meanwhile new requests wait, and no later than
+ * after a quarter of drain_ms are delivered: something may wait for them that the drain waits for. The disk's queue is
+ * frozen for the last part. The file systems on the device are frozen meanwhile if they can be; one on a device that is stacked
+ * on this one is not, nor are swap and databases: see @drained. Not from a thread that serves a filter which these may need.
+ * Not with BFUSE_ATTACH_REPLACE; an attachment that takes over from a dead predecessor drains nothing.
+ * ETIMEDOUT, EINTR (a signal came), ENXIO: the attachment is undone; requests that waited go on as if it had never been. What
+ * hangs is in the kernel's log. EOPNOTSUPP with the flag also: the driver takes bios and does not count what it has under way (its
+ * iostats are off).
  *
  * @altitude: 0, or where to attach instead of the filter's own altitude: a filter may have several attachments to a device.
  * @layer: 0 to BFUSE_LAYERS_MAX - 1, greater for a lower altitude of the same device, else EINVAL. Layers that
@@ -437,6 +583,8 @@ struct bfuse_attach {
 	__u32	attachment;
 	__u32	policy;
 	__u64	adopted;
+	__u32	drain_ms;
+	__u32	drained;
 	__u32	altitude;
 	__u32	layer;
 };
@@ -475,8 +623,62 @@ enum bfuse_reason {
 	BFUSE_REASON_LENGTH	= 7,	/* more data than the slot can hold, without STORED or ZERO; too long for MODIFY */
 	BFUSE_REASON_RESERVED	= 8,	/* a reserved field is not zero */
 	BFUSE_REASON_OP		= 9,	/* a verb that is not defined for this operation */
+	BFUSE_REASON_TARGET	= 10,	/* no such target, read-only, or a range that is not in it or not of whole blocks */
+	BFUSE_REASON_CONTEXT	= 11,	/* inline encryption context or integrity metadata: can't be changed, held or sent elsewhere */
 	BFUSE_REASON_LAYER	= 14,	/* not one of those that the request is presented to */
-	BFUSE_REASON_CONTEXT	= 11,	/* inline encryption context or integrity metadata: can't be changed or held */
+	BFUSE_REASON_LOOP	= 13,	/* the target is, or lies on, a device that the filter filters: see struct bfuse_target */
+};
+
+/* struct bfuse_target.flags */
+#define BFUSE_TARGET_READ_ONLY	(1u << 0)	/* nothing but READ and FLUSH; @fd need not be open for writing */
+
+/**
+ * struct bfuse_target - BFUSE_TARGET: make a block device or a regular file known as a place for data.
+ * @size: sizeof(struct bfuse_target).
+ * @fd: open for reading and, unless BFUSE_TARGET_READ_ONLY, writing. The open file is the filter's, and stays open,
+ *	until BFUSE_UNTARGET or the filter's end. With O_DSYNC each write is on stable media before it counts as done.
+ * @flags: BFUSE_TARGET_*.
+ * @target: out: id, of this filter only.
+ * @block_size: out: bytes; what sectors and lengths must be multiples of.
+ * @sectors: out: capacity at this moment; of a file as much as it may grow to.
+ *
+ * A block device sees what goes there from the top of its own chain, all but the attachments of this filter and of others
+ * that its process serves: a filter's own requests are never for itself. The descriptors there say BFUSE_RQ_INJECTED, and
+ * name this filter. Two filters that mirror to each other's device must leave alone what says so, or it has no end.
+ *
+ * A file is read and written through its page cache, or past it if it is opened with O_DIRECT. It grows as it is
+ * written to, and reads as zeroes behind its end. As with a loop device an error of the file system in writing back may
+ * only be told by the next FLUSH, unless the file has O_DSYNC. DISCARD and WRITE_ZEROES punch holes; SECURE_ERASE fails
+ * with EOPNOTSUPP.
+ *
+ * BFUSE_REASON_LOOP when a verdict names what can't be a target there: the attached device itself, the disk around it
+ * or a partition in it (another place of the same device is REDIRECT with target 0), or a file whose file system is on
+ * one of these or on any disk that this filter is attached to. Deeper stacks (a file on dm on the attached disk) are
+ * not noticed: there requests may wait for each other for ever.
+ *
+ * EBADF; EINVAL: neither a block device nor a regular file, or one that can't be read and written; EACCES: not open for
+ * what @flags say; ENOSPC: BFUSE_TARGETS_MAX; ENOMEM; ENOENT: not registered; ESHUTDOWN: the filter is dead.
+ */
+struct bfuse_target {
+	__u32	size;
+	__s32	fd;
+	__u32	flags;
+	__u32	target;
+	__u32	block_size;
+	__u32	__reserved;
+	__u64	sectors;
+};
+
+/**
+ * struct bfuse_untarget - BFUSE_UNTARGET: give a target up.
+ * @size: sizeof(struct bfuse_untarget).
+ * @target: its id, which later targets don't get again before 2^31 others have had theirs.
+ *
+ * ENOENT: there is none. EBUSY: a request uses it.
+ */
+struct bfuse_untarget {
+	__u32	size;
+	__u32	target;
 };
 
 /* struct bfuse_enter.flags */
@@ -502,6 +704,10 @@ enum bfuse_reason {
  * Threads may call it for the same queue at the same time, one waiting and another handing over a verdict, as long as
  * they agree among themselves who writes to the verdict ring and who reads the request ring.
  *
+ * A thread that has called it is not frozen when the machine is suspended or hibernated (or by a version 1 freezer cgroup): I/O that
+ * others wait for would keep them from being frozen. It goes on to serve until the processors stop, and should not write to
+ * file systems meanwhile.
+ *
  * EINVAL: see @reason; or bad @queue. EINTR: a signal came while waiting.
  * ENOENT: not registered. ESHUTDOWN: the filter is dead, because the process that served it exited.
  * The out fields are written for EINVAL by verdict and EINTR too.
@@ -516,6 +722,40 @@ struct bfuse_enter {
 	__u32	reason;
 	__u32	entry;
 	__u32	ready;
+};
+
+/**
+ * struct bfuse_refusal - which verdict a command of io_uring refused.
+ * @reason: enum bfuse_reason.
+ * @entry: ring index of the entry.
+ */
+struct bfuse_refusal {
+	__u32	reason;
+	__u32	entry;
+};
+
+/**
+ * struct bfuse_uring_enter - BFUSE_ENTER as a command of io_uring: in the cmd field of an SQE of opcode IORING_OP_URING_CMD and
+ * cmd_op BFUSE_ENTER.
+ * @queue, @flags, @min_requests: as in struct bfuse_enter.
+ * @refusal: address of a struct bfuse_refusal, or 0. Written if a verdict is refused, before io_uring_enter(2) returns.
+ *
+ * Verdicts are applied when the command is submitted, by whoever submits it, and as BFUSE_ENTER does. The command completes when the
+ * request ring holds @min_requests entries, with their number, or with a negative errno; with a lower number, possibly 0, by
+ * BFUSE_ENTER_WAKE, or at any time on kernels before 6.7, which can't cancel a command: then submit it again. For a limit of time
+ * put a timeout of io_uring beside it. In a ring with IORING_SETUP_SQE128 the rest of the field is zero. Files that are registered
+ * with the ring can be used; as long as they are, close(2) of all descriptors does not end the filter, while the exit of the process
+ * that serves does.
+ *
+ * EBUSY: a command waits for this queue already; BFUSE_ENTER_WAKE ends it. EINVAL, ENOENT, EPERM: as for BFUSE_ENTER. ENOTTY: other
+ * cmd_op. EOPNOTSUPP: the kernel has no io_uring commands, or the ring is for polled I/O. ESHUTDOWN, also of a command that waits:
+ * the filter is dead. ECANCELED: the ring or the task that submitted the command ends.
+ */
+struct bfuse_uring_enter {
+	__u16	queue;
+	__u16	flags;
+	__u32	min_requests;
+	__u64	refusal;
 };
 
 /* struct bfuse_data.flags */
@@ -614,6 +854,8 @@ struct bfuse_stat {
  *	serves it, or registered it.
  * @interest: out: with the policy in force.
  * @stat: out.
+ * @ranges: out: how many BFUSE_RANGES has set; 0: it has no ranges.
+ * @chunk_shift, @mark_shift: out: of its chunk bitmap, and of its mark bitmap; 0: it has none.
  *
  * ENOENT: no further one.
  */
@@ -634,6 +876,10 @@ struct bfuse_next {
 	__u32	filter_flags;
 	struct bfuse_interest interest;
 	struct bfuse_stat stat;
+	__u32	ranges;
+	__u32	chunk_shift;
+	__u32	mark_shift;
+	__u32	__reserved;
 };
 
 /**
@@ -642,6 +888,10 @@ struct bfuse_next {
  * @filter: in: answer the first filter with a greater id (begin with 0); out: its id.
  * @name, @altitude, @pid, @nr_queues, @depth, @slot_size, @flags, @defaults: out: see struct bfuse_register.
  * @attachments: out: how many it has.
+ * @rules: out: how many it has by BFUSE_MATCH. This and the rest are as old as BFUSE_F_EVENTS.
+ * @call_ms: out: see struct bfuse_register.
+ * @offered: out: devices that were offered to it.
+ * @unanswered: out: calls (offers and removals) that it did not answer in time.
  *
  * ENOENT: no further one.
  */
@@ -658,6 +908,10 @@ struct bfuse_next_filter {
 	__u32	attachments;
 	__u32	__reserved;
 	struct bfuse_interest defaults;
+	__u32	rules;
+	__u32	call_ms;
+	__u64	offered;
+	__u64	unanswered;
 };
 
 /* struct bfuse_inject.flags: BFUSE_RQ_FUA, PREFLUSH, SYNC, META, PRIO, RAHEAD, IDLE, NOUNMAP */
@@ -666,7 +920,9 @@ struct bfuse_next_filter {
  * struct bfuse_inject - BFUSE_INJECT: start a request of one's own.
  * @size: sizeof(struct bfuse_inject).
  * @queue: on which a BFUSE_INJECTED entry will tell of the completion.
- * @attachment: an attachment of this filter: to its device, seen by lower altitudes only.
+ * @attachment: an attachment of this filter: to its device, seen by lower altitudes only. 0 with a @target.
+ * @target: 0, or a target of this filter that is a block device: to that, seen by its whole chain. ENOTBLK for a file,
+ * ENOENT if there is none.
  * @op: BFUSE_OP_READ, WRITE, FLUSH, DISCARD or WRITE_ZEROES.
  * @flags: see above.
  * @cookie: becomes bfuse_request.tag of the BFUSE_INJECTED entry.
@@ -680,14 +936,14 @@ struct bfuse_next_filter {
  * deadlines. When the attachment ends those under way still complete.
  *
  * EAGAIN: depth requests of this queue are under way, or completed and without a place in the ring. ENOENT: no such
- * attachment (any more). EROFS: the device is read-only. EFAULT, ENOMEM, ESHUTDOWN. What the device or the block layer
+ * attachment (any more). EROFS: the device or target is read-only. EFAULT, ENOMEM, ESHUTDOWN. What the device or the block layer
  * say comes with the completion.
  */
 struct bfuse_inject {
 	__u32	size;
 	__u32	queue;
 	__u32	attachment;
-	__u32	__reserved0;
+	__u32	target;
 	__u32	op;
 	__u32	flags;
 	__u64	cookie;
@@ -697,18 +953,269 @@ struct bfuse_inject {
 	__u32	__reserved1;
 };
 
+/* struct bfuse_match.flags */
+#define BFUSE_MATCH_DISKS	(1u << 0)	/* whole disks */
+#define BFUSE_MATCH_PARTITIONS	(1u << 1)
+
+/**
+ * struct bfuse_match - BFUSE_MATCH: offer this filter the devices that match, those that are there and those to come.
+ * @size: sizeof(struct bfuse_match).
+ * @flags: BFUSE_MATCH_*, at least one.
+ * @name: pattern of the kernel name ("sd*", "nvme?n1"), with '*', '?', '[...]' and backslash; NUL-terminated. Empty: any name.
+ *
+ * A device that arrives and matches several rules is offered once. What else may distinguish a device (serial number, model) is in
+ * sysfs, which the filter can read while it is offered, and then decline.
+ *
+ * An arriving device is offered to one filter after the other, the lowest altitude first, before anybody can open it and
+ * before its partition table is read. Each is attached, if it accepts, before the next one is asked. A filter that does not
+ * answer within its bfuse_register.call_ms is passed over, which the log tells, and a dead one at once.
+ *
+ * Devices that are there are offered one by one after this call has returned; BFUSE_EVENT_MATCHED tells of the end. What the
+ * filter is attached to already is left out.
+ *
+ * Not offered are: hidden disks; those whose driver bypasses bios; what the filter's own process makes arrive, as it would wait
+ * for itself.
+ *
+ * EOPNOTSUPP: the filter did not list BFUSE_F_EVENTS. ENOSPC: it has BFUSE_RULES_MAX rules. ENOENT: not registered. ESHUTDOWN.
+ */
+struct bfuse_match {
+	__u32	size;
+	__u32	flags;
+	char	name[32];
+	__u64	__reserved[3];
+};
+
+/* struct bfuse_offer.flags */
+#define BFUSE_OFFER_EXISTING	(1u << 0)	/* it was there before; else it arrives */
+#define BFUSE_OFFER_PARTITION	(1u << 1)
+#define BFUSE_OFFER_READ_ONLY	(1u << 2)
+#define BFUSE_OFFER_ZONED	(1u << 3)
+#define BFUSE_OFFER_REMOVABLE	(1u << 4)	/* its medium is */
+
+/**
+ * struct bfuse_offer - BFUSE_OFFER: what is offered with BFUSE_EVENT_OFFERED.
+ * @size: sizeof(struct bfuse_offer).
+ * @flags: out: BFUSE_OFFER_*.
+ * @cookie: bfuse_request.tag of the event.
+ * @major, @minor: out: the device; /sys/dev/block/MAJOR:MINOR is there. Don't open an arriving device: that would wait.
+ * @disk_major, @disk_minor: out: of its whole disk, or the same.
+ * @sectors: out: its size in units of 512 bytes at this moment; may still be 0 (loop, device mapper).
+ * @block_size: out: logical block size, bytes.
+ * @left_ms: out: how much time is left for the answer.
+ * @device: out: kernel name.
+ *
+ * ENOENT: nobody waits for the answer (any more).
+ */
+struct bfuse_offer {
+	__u32	size;
+	__u32	flags;
+	__u64	cookie;
+	__u32	major;
+	__u32	minor;
+	__u32	disk_major;
+	__u32	disk_minor;
+	__u64	sectors;
+	__u32	block_size;
+	__u32	left_ms;
+	char	device[32];
+};
+
+/* bfuse_answer.answer */
+#define BFUSE_ANSWER_DECLINE	0	/* an offer */
+#define BFUSE_ANSWER_ACCEPT	1	/* an offer: attach me */
+#define BFUSE_ANSWER_DONE	2	/* LEAVING, TORN_OUT: I have done what I wanted */
+
+/**
+ * struct bfuse_answer - BFUSE_ANSWER: answer a call.
+ * @size: sizeof(struct bfuse_answer).
+ * @answer: BFUSE_ANSWER_*.
+ * @cookie: bfuse_request.tag of the event.
+ * @flags: ACCEPT: BFUSE_ATTACH_DEFAULTS; BFUSE_ATTACH_REPLACE: if a living filter of the same name is at this altitude, take over
+ *	from it.
+ * @interest: ACCEPT, without BFUSE_ATTACH_DEFAULTS: what to see; else all zero.
+ * @attachment, @policy: out: ACCEPT: as in struct bfuse_attach.
+ *
+ * The call is over when this returns, and whoever waited goes on; there is no BFUSE_EVENT_ATTACHED. After an answer to LEAVING or
+ * TORN_OUT the attachment ends, with BFUSE_EVENT_DETACHED when its last request is done. What was delivered before LEAVING still wants
+ * its verdict, until bfuse_register.call_ms after the call; then it follows the policy. What comes later goes on below unseen, and
+ * what was passed completes as ever.
+ *
+ * A regular removal (LEAVING) asks the highest altitude first, each filter has nothing left to answer before the next is asked, and
+ * attachments of partitions come before those of their disk. A device that is torn out (TORN_OUT) asks the lowest first.
+ * Device mapper's removals are regular. SCSI and virtio-blk hardly ever report a surprise. What the driver has ended before the removal
+ * reaches the block layer no longer works in LEAVING: SCSI refuses all I/O when the device was deleted (not when its driver
+ * was unbound); NVMe sets the size to 0, but injected requests still get there. Switching off a loop device (losetup -d)
+ * or ejecting a medium removes no device. A partition that is deleted leaves alone, before its disk.
+ *
+ * ENOENT: nobody waits for this answer of this filter (any more). EINVAL: not an answer to this event; the call goes on. For
+ * ACCEPT all errors of BFUSE_ATTACH, which end the call as if it were declined, except EINVAL for a bad interest.
+ */
+struct bfuse_answer {
+	__u32	size;
+	__u32	answer;
+	__u64	cookie;
+	__u32	flags;
+	__u32	__reserved;
+	struct bfuse_interest interest;
+	__u32	attachment;
+	__u32	policy;
+};
+
+/**
+ * struct bfuse_range - sectors of the attached device, counted as bfuse_request.sector.
+ * @first: the first of them.
+ * @sectors: how many, at least 1; the range may reach beyond the end of the device, but not beyond 2^64 - 1.
+ */
+struct bfuse_range {
+	__u64	first;
+	__u64	sectors;
+};
+
+/**
+ * struct bfuse_ranges - BFUSE_RANGES: what parts of the device an attachment of this filter wants to see.
+ * @size: sizeof(struct bfuse_ranges).
+ * @attachment: its id.
+ * @count: number of ranges, 0 to BFUSE_RANGES_MAX; with 0 it wants to see all parts, as in the beginning.
+ * @ranges: address of an array of struct bfuse_range, by increasing @first, which do not overlap.
+ *
+ * Replaces all that was set before: a request is judged by the old ranges or by the new ones. It is presented if it has at least
+ * one sector in a range. Requests without a length (flushes, operations on zones but the append) are in all ranges, and a zone
+ * append is in the ranges of its zone. A lookup takes logarithmic time. A successor sets its own. Any thread may call it.
+ *
+ * ENOENT: no such attachment of this filter. EINVAL: not in order, overlapping or empty. E2BIG: too many. ENOMEM.
+ */
+struct bfuse_ranges {
+	__u32	size;
+	__u32	attachment;
+	__u32	count;
+	__u32	__reserved;
+	__u64	ranges;
+};
+
+/* struct bfuse_chunks.flags */
+#define BFUSE_CHUNKS_SET	(1u << 0)	/* new bits are set; else clear */
+
+/**
+ * struct bfuse_chunks - BFUSE_CHUNKS: give an attachment of this filter a bitmap of the chunks that it wants to see.
+ * @size: sizeof(struct bfuse_chunks).
+ * @attachment: its id.
+ * @chunk_shift: a chunk has 1 << chunk_shift bytes, BFUSE_CHUNK_SHIFT_MIN to _MAX; 0 ends the bitmap: all chunks are wanted.
+ * @flags: BFUSE_CHUNKS_*.
+ * @chunks: out: number of chunks, of which the last may be partial: the device's capacity at this moment.
+ * @bytes: out: length for mmap(2).
+ * @offset: out: offset for mmap(2), at least 2^40.
+ *
+ * The filter maps the bitmap with MAP_SHARED. Bit n % 64 of the little-endian 64-bit word n / 64 stands for chunk n. The kernel
+ * reads it whenever a request comes: if no bit of a chunk that the request touches is set, the request is not presented. The filter
+ * may set and clear bits at any time, by atomic operations on the words, as the kernel clears bits (BFUSE_VERDICT_CLEAR) in the
+ * same words; what it writes to them can harm nobody but itself. Requests without a length are presented whatever the bitmap, a
+ * zone append if a chunk of its zone is set.
+ *
+ * Chunks behind the end of the bitmap are always of interest. So when the device has grown nothing is missed until
+ * BFUSE_CHUNKS is called again, which makes a new bitmap for the present capacity. If the chunks are of the same size it has the
+ * bits of the old one, as far as that reached; bits that the filter itself changes during the call may be missing. The old mapping
+ * can stay, but is looked at by nobody. A successor makes a bitmap of its own.
+ *
+ * ENOENT: no such attachment of this filter. E2BIG: more than BFUSE_BITMAP_MAX bytes. ENOMEM, EOVERFLOW: too many were made.
+ */
+struct bfuse_chunks {
+	__u32	size;
+	__u32	attachment;
+	__u32	chunk_shift;
+	__u32	flags;
+	__u64	chunks;
+	__u64	bytes;
+	__u64	offset;
+};
+
+/**
+ * enum bfuse_mark_command - what BFUSE_MARK is to do.
+ * @BFUSE_MARK_BEGIN: begin to mark, in generation 1, with chunks of 1 << @chunk_shift bytes. If the attachment has inherited
+ *	marks from its predecessor, with chunks of that size, they go on: see BFUSE_MARK_INHERITED.
+ * @BFUSE_MARK_SWITCH: end the current generation and begin the next one, in which nothing is marked but what is still in flight.
+ * @BFUSE_MARK_READ: read the bitmap of the generation that was ended last.
+ * @BFUSE_MARK_END: mark no more, and forget all marks.
+ */
+enum bfuse_mark_command {
+	BFUSE_MARK_BEGIN	= 0,
+	BFUSE_MARK_SWITCH	= 1,
+	BFUSE_MARK_READ		= 2,
+	BFUSE_MARK_END		= 3,
+};
+
+/* struct bfuse_mark.flags */
+#define BFUSE_MARK_MERGE	(1u << 0)	/* in, SWITCH: add the marks of the generation ended before, whose backup failed */
+#define BFUSE_MARK_ALL		(1u << 1)	/* out: the whole device counts as changed, whatever the bitmap says */
+#define BFUSE_MARK_BEYOND	(1u << 2)	/* out: all that lies behind the last chunk counts as changed: the device has grown */
+#define BFUSE_MARK_INHERITED	(1u << 3)	/* out, BEGIN: marks of a predecessor go on, without a gap */
+
+/**
+ * struct bfuse_mark - BFUSE_MARK: the kernel keeps a bitmap of the chunks that are written to. Nothing crosses for it.
+ * @size: sizeof(struct bfuse_mark).
+ * @attachment: an attachment of this filter.
+ * @command: enum bfuse_mark_command.
+ * @chunk_shift: BEGIN: in, BFUSE_CHUNK_SHIFT_MIN to _MAX; else in 0, out.
+ * @flags: BFUSE_MARK_*; in only MERGE.
+ * @generation: out: number of the generation that SWITCH has ended and READ reads; BEGIN: of the current one.
+ * @chunks: out: how many chunks its bitmap has, of which the last may be partial: the capacity at its beginning.
+ * @offset: READ: in, bytes from the start of the bitmap, a multiple of 8.
+ * @address: READ: in, where to put a part of the bitmap: little-endian 64-bit words, bit n % 64 of word n / 64 is chunk n.
+ * @length: READ: in, bytes, a multiple of 8; out: how many of them there were.
+ *
+ * Whatever may change data of the attached device marks the chunks that it touches: WRITE, WRITE_ZEROES, DISCARD, SECURE_ERASE,
+ * and ZONE_APPEND, ZONE_RESET and ZONE_FINISH, which mark their zone; ZONE_RESET_ALL and OTHER mark all. They do so above all
+ * altitudes: also what a filter completes, what filters inject, the filter's own I/O, and for an attachment to a partition what
+ * reaches it by the whole disk. The operations in bfuse_interest.ops have nothing to do with it and may be 0.
+ *
+ * Whatever was submitted after BEGIN and has completed before a SWITCH is in the generation that this ends, or in an earlier
+ * one. What was submitted before the SWITCH and completes after it is in both: it may be on the medium, or not yet, when the
+ * backup of the ended generation reads it. So the backups of all generations together have every change. The I/O that was under
+ * way at BEGIN may be missing in the first; a full backup has to begin after that.
+ *
+ * If the filter dies, marking goes on as long as the attachment stays (BFUSE_POLICY_ERROR, or HOLD within its time; with
+ * bfuse_interest.ops 0 nothing can fail or wait), and a successor inherits the marks. If the attachment ends they are lost, and
+ * the next backup has to be a full one. SWITCH waits for no I/O; it takes some milliseconds.
+ *
+ * Any thread may call it. ENOENT: no such attachment of this filter, or it doesn't mark. EEXIST: BEGIN, it does already, or has
+ * inherited marks of chunks of another size. ENODATA: READ, none was ended yet. E2BIG: more than BFUSE_BITMAP_MAX bytes. ENOMEM:
+ * also of SWITCH, and then the generation goes on. EINTR.
+ */
+struct bfuse_mark {
+	__u32	size;
+	__u32	attachment;
+	__u32	command;
+	__u32	chunk_shift;
+	__u32	flags;
+	__u32	__reserved;
+	__u64	generation;
+	__u64	chunks;
+	__u64	offset;
+	__u64	address;
+	__u64	length;
+};
+
 /**
  * enum bfuse_log_event - what the module keeps a log of.
  */
 enum bfuse_log_event {
 	BFUSE_LOG_ATTACHED	= 0,
-	BFUSE_LOG_DETACHED	= 1,	/* @status as in BFUSE_EVENT_DETACHED */
+	BFUSE_LOG_DETACHED	= 1,	/* @status as in BFUSE_EVENT_DETACHED, or why it was undone (BFUSE_ATTACH_DRAIN) */
+	BFUSE_LOG_OFFERED	= 2,	/* the device to the filter; @attachment is 0. What follows is ATTACHED or one of these: */
+	BFUSE_LOG_DECLINED	= 3,	/* the offer; @status: 0, or why the filter could not be attached */
+	BFUSE_LOG_UNANSWERED	= 4,	/* OFFERED, LEAVING or TORN_OUT; @status: -ETIMEDOUT, after @count milliseconds,
+					 * -ESHUTDOWN the filter died, -EINTR who waited was killed, -ENODEV the device left
+					 */
+	BFUSE_LOG_LEAVING	= 5,	/* the device; said of each attachment when its turn comes */
+	BFUSE_LOG_TORN_OUT	= 6,	/* the same */
 	BFUSE_LOG_DIED		= 7,	/* the filter of this attachment */
 	BFUSE_LOG_STALLED	= 8,	/* a deadline has passed and nobody is looking */
 	BFUSE_LOG_BACK		= 9,	/* served again after that */
 	BFUSE_LOG_TIMEOUT	= 10,	/* @count requests were late */
 	BFUSE_LOG_ADOPTED	= 11,	/* by this attachment; @count requests */
 	BFUSE_LOG_ABANDONED	= 12,	/* no successor came in time */
+	BFUSE_LOG_DRAINED	= 13,	/* before the attach returned; @count: enum bfuse_drained */
+	BFUSE_LOG_COPY_FAILED	= 14,	/* @count copies since the last entry of this; @status of the latest. At most one a second */
+	BFUSE_LOG_MIRROR_FAILED	= 15,	/* likewise */
 };
 
 /* struct bfuse_log.flags */
@@ -758,8 +1265,16 @@ struct bfuse_log {
 #define BFUSE_DATA		_IOW(BFUSE_IOCTL_TYPE, 0x05, struct bfuse_data)
 #define BFUSE_NEXT		_IOWR(BFUSE_IOCTL_TYPE, 0x06, struct bfuse_next)
 #define BFUSE_NEXT_FILTER	_IOWR(BFUSE_IOCTL_TYPE, 0x07, struct bfuse_next_filter)
+#define BFUSE_MATCH		_IOW(BFUSE_IOCTL_TYPE, 0x08, struct bfuse_match)
+#define BFUSE_ANSWER		_IOWR(BFUSE_IOCTL_TYPE, 0x09, struct bfuse_answer)
+#define BFUSE_TARGET		_IOWR(BFUSE_IOCTL_TYPE, 0x0a, struct bfuse_target)
 #define BFUSE_INJECT		_IOW(BFUSE_IOCTL_TYPE, 0x0b, struct bfuse_inject)
 #define BFUSE_LOG		_IOWR(BFUSE_IOCTL_TYPE, 0x0c, struct bfuse_log)
+#define BFUSE_RANGES		_IOW(BFUSE_IOCTL_TYPE, 0x0d, struct bfuse_ranges)
+#define BFUSE_CHUNKS		_IOWR(BFUSE_IOCTL_TYPE, 0x0e, struct bfuse_chunks)
+#define BFUSE_MARK		_IOWR(BFUSE_IOCTL_TYPE, 0x0f, struct bfuse_mark)
+#define BFUSE_UNTARGET		_IOW(BFUSE_IOCTL_TYPE, 0x10, struct bfuse_untarget)
+#define BFUSE_OFFER		_IOWR(BFUSE_IOCTL_TYPE, 0x11, struct bfuse_offer)
 
 /* The layout is the contract: the same on every architecture, without implicit padding. */
 #ifdef __cplusplus
@@ -773,14 +1288,25 @@ BFUSE_ASSERT_SIZE(bfuse_queue_head, 256);
 BFUSE_ASSERT_SIZE(bfuse_interest, 64);
 BFUSE_ASSERT_SIZE(bfuse_info, 64);
 BFUSE_ASSERT_SIZE(bfuse_register, 176);
-BFUSE_ASSERT_SIZE(bfuse_attach, 104);
+BFUSE_ASSERT_SIZE(bfuse_attach, 112);
 BFUSE_ASSERT_SIZE(bfuse_detach, 16);
 BFUSE_ASSERT_SIZE(bfuse_enter, 40);
+BFUSE_ASSERT_SIZE(bfuse_refusal, 8);
+BFUSE_ASSERT_SIZE(bfuse_uring_enter, 16);
 BFUSE_ASSERT_SIZE(bfuse_data, 40);
 BFUSE_ASSERT_SIZE(bfuse_stat, 504);
-BFUSE_ASSERT_SIZE(bfuse_next, 680);
-BFUSE_ASSERT_SIZE(bfuse_next_filter, 136);
+BFUSE_ASSERT_SIZE(bfuse_next, 696);
+BFUSE_ASSERT_SIZE(bfuse_next_filter, 160);
+BFUSE_ASSERT_SIZE(bfuse_match, 64);
+BFUSE_ASSERT_SIZE(bfuse_offer, 80);
+BFUSE_ASSERT_SIZE(bfuse_answer, 96);
+BFUSE_ASSERT_SIZE(bfuse_target, 32);
+BFUSE_ASSERT_SIZE(bfuse_untarget, 8);
 BFUSE_ASSERT_SIZE(bfuse_inject, 56);
 BFUSE_ASSERT_SIZE(bfuse_log, 128);
+BFUSE_ASSERT_SIZE(bfuse_range, 16);
+BFUSE_ASSERT_SIZE(bfuse_ranges, 24);
+BFUSE_ASSERT_SIZE(bfuse_chunks, 40);
+BFUSE_ASSERT_SIZE(bfuse_mark, 64);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef BLKFILTER_COMPAT_H
 #define BLKFILTER_COMPAT_H
 
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/device/class.h>
 #include <linux/ftrace.h>
@@ -50,12 +51,78 @@ static inline void bf_bio_copy_hints(struct bio *to, const struct bio *from)
 #endif
 }
 
+/* Bytes of its first vector that are done. */
+static inline unsigned int bf_iter_offset(struct bvec_iter iter)
+{
+#ifdef HAVE_BI_OFFSET
+	return iter.bi_offset;
+#else
+	return iter.bi_bvec_done;
+#endif
+}
+
 static inline struct gendisk *bf_alloc_disk(void)
 {
 #ifdef HAVE_BLK_ALLOC_DISK_LIMITS
 	return blk_alloc_disk(NULL, NUMA_NO_NODE);
 #else
 	return blk_alloc_disk(NUMA_NO_NODE) ?: ERR_PTR(-ENOMEM);
+#endif
+}
+
+/* Freezes the file system on @bdev, if there is one: *@has_fs. May sleep. To be undone with bf_thaw_bdev(). */
+static inline int bf_freeze_bdev(struct block_device *bdev, bool *has_fs)
+{
+#ifdef HAVE_BDEV_FREEZE
+	int err = bdev_freeze(bdev);
+	const struct blk_holder_ops *ops = READ_ONCE(bdev->bd_holder_ops);
+
+	*has_fs = ops && ops->freeze;
+	return err;
+#else
+	int err = freeze_bdev(bdev);
+
+	*has_fs = READ_ONCE(bdev->bd_fsfreeze_sb);
+	return err;
+#endif
+}
+
+static inline void bf_thaw_bdev(struct block_device *bdev)
+{
+#ifdef HAVE_BDEV_FREEZE
+	bdev_thaw(bdev);
+#else
+	thaw_bdev(bdev);
+#endif
+}
+
+/*
+ * Whose freeze it is matters only to the newer kernels' lock checker, which takes who freezes for one who allocates no memory with
+ * I/O meanwhile; he must not.
+ */
+static inline void bf_freeze_queue_start(struct request_queue *q)
+{
+#ifdef HAVE_FREEZE_QUEUE_NON_OWNER
+	blk_freeze_queue_start_non_owner(q);
+#else
+	blk_freeze_queue_start(q);
+#endif
+}
+
+static inline void bf_unfreeze_queue(struct request_queue *q)
+{
+#ifdef HAVE_FREEZE_QUEUE_NON_OWNER
+	blk_mq_unfreeze_queue_non_owner(q);
+#else
+	blk_mq_unfreeze_queue(q);
+#endif
+}
+
+/* add_disk() says so where submission does not look at disk->fops; for a disk that is never added somebody has to. */
+static inline void bf_bdev_has_submit_bio(struct block_device *bdev)
+{
+#ifdef HAVE_BD_HAS_SUBMIT_BIO
+	atomic_or(BD_HAS_SUBMIT_BIO, &bdev->__bd_flags);
 #endif
 }
 

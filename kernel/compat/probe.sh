@@ -49,8 +49,22 @@ fi
 	probe RW_PAGE 'void *f(struct block_device_operations *o) { return o->rw_page; }'
 	probe BI_WRITE_HINT 'int f(struct bio *b) { return b->bi_write_hint; }'
 	probe BI_WRITE_STREAM 'int f(struct bio *b) { return b->bi_write_stream; }'
+	probe BI_OFFSET 'int f(struct bvec_iter i) { return i.bi_offset; }'
 	probe BLK_ALLOC_DISK_LIMITS 'struct gendisk *f(void) { return blk_alloc_disk(NULL, NUMA_NO_NODE); }'
+	probe BDEV_FREEZE 'int f(struct block_device *b) { return bdev_freeze(b); }'
+	probe FREEZE_QUEUE_NON_OWNER '#include <linux/blk-mq.h>
+void f(struct request_queue *q) { blk_freeze_queue_start_non_owner(q); blk_mq_unfreeze_queue_non_owner(q); }'
+	probe BD_HAS_SUBMIT_BIO 'int f(struct block_device *b) { return atomic_read(&b->__bd_flags) & BD_HAS_SUBMIT_BIO; }'
 	probe CLASS_INTERFACE_ARG 'int f(struct class_interface *i, struct device *d) { return i->add_dev(d, i); }'
+	probe IO_URING_CMD_H '#include <linux/io_uring/cmd.h>'
+	probe URING_CANCEL '#include <linux/io_uring/cmd.h>
+int f(void) { return IO_URING_F_CANCEL; }'
+	probe URING_SQE_TYPE '#include <linux/io_uring/cmd.h>
+const int *f(struct io_uring_cmd *c) { return io_uring_sqe_cmd(c->sqe, int); }'
+	probe URING_TW_REQ '#include <linux/io_uring/cmd.h>
+struct io_uring_cmd *f(struct io_tw_req r) { return io_uring_cmd_from_tw(r); }'
+	probe URING_DONE_3 '#include <linux/io_uring/cmd.h>
+void f(struct io_uring_cmd *c) { io_uring_cmd_done(c, 0, 0u); }'
 	probe WQ_PERCPU '#include <linux/workqueue.h>
 int f(void) { return WQ_PERCPU; }'
 } >"$output.tmp"

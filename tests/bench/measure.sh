@@ -145,6 +145,15 @@ filter_on() {
 	exec {ready}<&-
 }
 
+# interest_on WHAT DEVICE: sets $filter, one that is never crossed to.
+interest_on() {
+	local ready
+	exec {ready}< <(exec "$BLKFILTER/bin/bench-interest" "$@" 2>filter.log)
+	filter=$!
+	read -r -u "$ready" || fail "the filter: $(cat filter.log)"
+	exec {ready}<&-
+}
+
 # filter_off: it must still be there.
 filter_off() {
 	local status=0
@@ -181,6 +190,18 @@ filter_off
 
 filter_on "$null" --ops none
 measure no-interest "${OPS[@]}"
+filter_off
+
+interest_on chunks "$null"
+measure bitmap-no "${OPS[@]}"
+filter_off
+
+interest_on ranges "$null"
+measure range-no "${OPS[@]}"
+filter_off
+
+interest_on mark "$null"
+measure mark "${OPS[@]}"
 filter_off
 
 filter_on "$null"

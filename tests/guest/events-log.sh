@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: "bfuse events" follows attach, upgrade, deadline, death, adoption and detach live, and says what it lost
+# about: "bfuse events" follows attach, upgrade, deadline, death, adoption, detach, arrivals and removals live, and says what it lost
 # disks: virtio:64M
 # timeout: 120
 . "${0%/*}/../vm/lib.sh"
@@ -14,6 +14,11 @@ told() {
 
 told_soon() {
 	wait_until 10 told "$@"
+}
+
+# matching N: so many filters wait for devices.
+matching() {
+	(($("$BFUSE" list | grep -c ' matching ' || true) == $1))
 }
 
 read_disk() {
@@ -60,6 +65,23 @@ told_soon died 2
 told_soon adopted 2
 stop_filter "$FILTER"
 told_soon detached 4
+
+# A disk comes, is taken by one filter and not by the other, and goes.
+load_module null_blk nr_devices=0
+start_filter count --match 'nullb*' --altitude 400
+taker=$FILTER
+start_filter station --match 'nullb*' --altitude 600 --accept nothing
+wait_until 10 matching 2
+disk=$(null_blk_create nullb0 size=16)
+told_soon offered 2
+told_soon declined
+told_soon attached 5
+null_blk_remove nullb0
+told_soon detached 5
+stop_filter "$taker"
+stop_filter "$FILTER"
+[[ $(grep "\"device\":\"${disk##*/}\"" events | sed -E 's/.*"event":"([^"]*)".*"altitude":([0-9]*).*/\2 \1/' | tr '\n' ' ') == \
+	'400 offered 400 attached 600 offered 600 declined 400 leaving 400 detached ' ]] || fail "not in order: $(<events)"
 
 kill -INT "$reader" "$follower"
 wait "$reader" || fail "bfuse events: status $? after SIGINT"

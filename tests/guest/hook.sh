@@ -48,7 +48,8 @@ sees_all 3
 
 # Nobody turns it off silently.
 expect_status 1 sh -c "echo 0 >$FTRACE" 2>err
-grep -q 'busy' err || fail "ftrace_enabled=0: $(<err)"
+# Newer kernels have no use for it any more.
+grep -qE 'busy|not supported' err || fail "ftrace_enabled=0: $(<err)"
 sees_all 3
 
 # Tracers share it.
@@ -75,9 +76,10 @@ wait_until 10 unhooked
 check insmod "$BLKFILTER/kernel/ipmodify.ko"
 cannot_attach "another module or a live patch redirects submit_bio_noacct"
 check rmmod ipmodify
-echo 0 >"$FTRACE"
-cannot_attach "sysctl kernel.ftrace_enabled=1"
-echo 1 >"$FTRACE"
+if { echo 0 >"$FTRACE"; } 2>/dev/null; then
+	cannot_attach "sysctl kernel.ftrace_enabled=1"
+	echo 1 >"$FTRACE"
+fi
 start_filter pass --device "$DISK0"
 sees_all 3
 stop_filter "$FILTER"

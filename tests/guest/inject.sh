@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: what a filter injects at 500 is seen at 100 and not at 500 or 900, whatever the operation, and unsplit; on hardware and dm
-# disks: virtio:64M
+# about: what a filter injects at 500 is seen at 100 and not at 500 or 900, whatever the operation, and unsplit; on hardware, dm, md
+# disks: virtio:64M virtio:64M virtio:64M
 # timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
@@ -28,6 +28,15 @@ if command -v dmsetup >/dev/null && modprobe dm-mod; then
 	dmsetup create linear --table "0 131072 linear $DISK0 0"
 	try /dev/mapper/linear
 	dmsetup remove linear
+fi
+
+# md sends bios on in place, to another disk.
+if modprobe raid0; then
+	check mdadm --create /dev/md0 --run --level=0 --raid-devices=2 --chunk=32 "$DISK1" "$DISK2" 2>mdadm.err
+	wait_until 10 test -b /dev/md0
+	[[ ! -w /sys/block/md0/queue/iostats ]] || echo 0 >/sys/block/md0/queue/iostats
+	try /dev/md0
+	check mdadm --stop /dev/md0 2>mdadm.err
 fi
 
 # Killed in the middle of it, nothing stays behind.

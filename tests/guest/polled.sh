@@ -27,3 +27,9 @@ echo "$polled polled requests"
 ((polled >= 256 + 64)) || fail "only $polled polled requests seen"
 ! awk '$4 != 0' lines | grep . || fail "requests have failed"
 stop_filter "$FILTER"
+
+# What a polled write becomes when its data are changed is not polled.
+start_filter involute --device "$DISK0"
+check fio --filename="$DISK0" --direct=1 --bs=4k --size=64m --output=fio.out \
+	--name=uring --ioengine=io_uring --hipri=1 --iodepth=4 --rw=randrw --io_size=1m --verify=crc32c --verify_fatal=1
+stop_filter "$FILTER"

@@ -7,6 +7,7 @@
  */
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
 #include <stdbool.h>
@@ -54,11 +55,16 @@ static unsigned int collect(io_context_t ctx, unsigned int count)
 {
 	struct io_event *events = calloc(count, sizeof(*events));
 	bool *seen = calloc(count, sizeof(*seen));
-	unsigned int ok = 0;
-	int n = io_getevents(ctx, count, count, events, NULL);
+	unsigned int ok = 0, got = 0;
 
-	if (n != (int)count)
-		errx(1, "io_getevents: %d of %u", n, count);
+	/* To be frozen with the machine ends the wait. */
+	while (got < count) {
+		int n = io_getevents(ctx, count - got, count - got, events + got, NULL);
+
+		if (n < 0 && n != -EINTR)
+			errx(1, "io_getevents: %s after %u of %u", strerror(-n), got, count);
+		got += n > 0 ? (unsigned int)n : 0;
+	}
 	for (unsigned int i = 0; i < count; i++) {
 		uintptr_t block = (uintptr_t)events[i].data;
 

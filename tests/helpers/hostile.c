@@ -91,7 +91,7 @@ static void malformed_verdicts(struct raw *r)
 	refused(r, (struct bfuse_verdict){ .type = BFUSE_COMPLETE, .flags = BFUSE_VERDICT_NOTIFY }, BFUSE_REASON_FLAGS);
 	refused(r, (struct bfuse_verdict){ .type = BFUSE_COMPLETE, .status = -EIO, .flags = BFUSE_VERDICT_ZERO },
 		BFUSE_REASON_FLAGS);
-	refused(r, (struct bfuse_verdict){ .__reserved = { 0, 0, 1 } }, BFUSE_REASON_RESERVED);
+	refused(r, (struct bfuse_verdict){ .mirror_sector = 1 }, BFUSE_REASON_RESERVED);
 	refused(r, (struct bfuse_verdict){ .layer = 1 }, BFUSE_REASON_LAYER);
 }
 
@@ -216,13 +216,14 @@ static void bad_registrations(void)
 	expect_register(EINVAL, slot_size = 512);
 	expect_register(EINVAL, slot_size = 1u << 31);
 	expect_register(EINVAL, unknown = BFUSE_POLICY_HOLD);
+	expect_register(EINVAL, call_ms = 1);
 	expect_register(EINVAL, spin_us = BFUSE_SPIN_MAX + 1);
 	expect_register(EINVAL, defaults.ops = 1u << 31);
 	expect_register(EINVAL, defaults.payload = 1u << BFUSE_OP_WRITE);
 	expect_register(EINVAL, defaults.verdicts = 1u << 31);
 	expect_register(EINVAL, defaults.policy = 99);
 	expect_register(EINVAL, defaults.deadline_ms = BFUSE_DEADLINE_MAX + 1);
-	expect_register(EINVAL, defaults.__reserved[8] = 1);
+	expect_register(EINVAL, defaults.__reserved[3] = 1);
 	expect_register(EINVAL, size = 8);
 	good.depth = BFUSE_DEPTH_MAX;
 	expect_register(E2BIG, slot_size = BFUSE_SLOT_MAX);

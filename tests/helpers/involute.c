@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * A filter that "encrypts" on the way down and "decrypts" on the way up, by an involution of each sector that depends on
- * its place: involute --device DEVICE [--altitude N] [--key N] [--slot BYTES]
+ * its place: involute --device DEVICE [--altitude N] [--key N] [--slot BYTES] [--blind]
+ *
+ * --blind: not on its place, which a zone append does not know.
  */
 #include <bfuse.h>
 
@@ -11,12 +13,15 @@
 
 static unsigned char key = 0x5a;
 static unsigned int slot_size = 65536;
+static bool blind;
 
 /* The sector's number goes in, so that data at a wrong place don't decrypt. */
 static void involve(unsigned char *data, size_t bytes, uint64_t sector)
 {
+	if (blind)
+		sector = 0;
 	for (size_t i = 0; i < bytes; i++)
-		data[i] ^= key ^ (unsigned char)((sector + i / 512) * 31 >> (i & 7));
+		data[i] ^= key ^ (unsigned char)((sector + (blind ? 0 : i / 512)) * 31 >> (i & 7));
 }
 
 static int change(struct bfuse_io *io)
@@ -60,6 +65,8 @@ static const char *option(const char *name, const char *value, void *user)
 	(void)user;
 	if (!strcmp(name, "key"))
 		key = strtoul(value, NULL, 0);
+	else if (!strcmp(name, "blind"))
+		blind = true;
 	else
 		slot_size = strtoul(value, NULL, 0);
 	return NULL;
@@ -76,6 +83,7 @@ static const char *configure(struct bfuse_register *reg, void *user)
 
 static const struct bfuse_option options[] = {
 	{ "key", "N", "a byte" },
+	{ "blind", NULL, "the same for every sector" },
 	{ "slot", "BYTES", "payload of a tag; 0: fetch and store all data" },
 	{ 0 },
 };
@@ -87,9 +95,10 @@ static const struct bfuse_filter involute = {
 	.summary = "changes each sector on its way down, and back on its way up",
 	.completes = true,
 	.modifies = true,
-	.payload = 1u << BFUSE_OP_READ | 1u << BFUSE_OP_WRITE,
+	.payload = 1u << BFUSE_OP_READ | 1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_ZONE_APPEND,
 	.read = read_,
 	.write = write_,
+	.zone_append = write_,
 	.write_zeroes = refuse,
 	.held = held,
 	.options = options,

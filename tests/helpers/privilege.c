@@ -32,12 +32,21 @@ static void try_control(struct raw *r, int device)
 	struct bfuse_next_filter next_filter = { .size = sizeof(next_filter) };
 	struct bfuse_register reg = r->reg;
 	struct bfuse_info info = { .size = sizeof(info) };
+	struct bfuse_match match = { .size = sizeof(match), .flags = BFUSE_MATCH_DISKS };
+	struct bfuse_offer offer = { .size = sizeof(offer) };
+	struct bfuse_answer answer = { .size = sizeof(answer) };
 
 	must_not(r->fd, BFUSE_REGISTER, &reg, "BFUSE_REGISTER");
 	must_not(r->fd, BFUSE_ATTACH, &attach, "BFUSE_ATTACH");
 	must_not(r->fd, BFUSE_DETACH, &detach, "BFUSE_DETACH");
 	must_not(r->fd, BFUSE_NEXT, &next, "BFUSE_NEXT");
 	must_not(r->fd, BFUSE_NEXT_FILTER, &next_filter, "BFUSE_NEXT_FILTER");
+	must_not(r->fd, BFUSE_MATCH, &match, "BFUSE_MATCH");
+	/* These it may; only, nobody has asked. */
+	if (!ioctl(r->fd, BFUSE_OFFER, &offer) || errno != ENOENT)
+		err(1, "BFUSE_OFFER");
+	if (!ioctl(r->fd, BFUSE_ANSWER, &answer) || errno != ENOENT)
+		err(1, "BFUSE_ANSWER");
 	if (ioctl(r->fd, BFUSE_GET_INFO, &info))
 		err(1, "BFUSE_GET_INFO");
 	if (open(BFUSE_PATH, O_RDWR) >= 0)

@@ -99,6 +99,21 @@ void fake_event(unsigned int event, uint32_t attachment, int status)
 	fake_push(0, &entry);
 }
 
+void fake_call(unsigned int event, uint32_t attachment, uint64_t cookie)
+{
+	struct bfuse_request entry = { .kind = BFUSE_EVENT, .op = event, .attachment = attachment, .tag = cookie };
+
+	fake_push(0, &entry);
+}
+
+void fake_wait_answers(unsigned int count)
+{
+	pthread_mutex_lock(&lock);
+	while (fake.nr_answers < count)
+		wait_for_change();
+	pthread_mutex_unlock(&lock);
+}
+
 void fake_done(unsigned int queue, uint64_t tag, int status)
 {
 	struct bfuse_request entry = { .kind = BFUSE_DONE, .tag = tag, .status = status };
@@ -234,6 +249,48 @@ static int do_log(struct bfuse_log *log)
 	return 0;
 }
 
+static int do_match(const struct bfuse_match *match)
+{
+	if (fake.match_error)
+		return fake.match_error;
+	fake.match = *match;
+	fake_call(BFUSE_EVENT_MATCHED, 0, ++fake.matches);
+	return 0;
+}
+
+static int do_offer(struct bfuse_offer *offer)
+{
+	uint64_t cookie = offer->cookie;
+
+	*offer = fake.offer;
+	offer->cookie = cookie;
+	return fake.offer.device[0] ? 0 : ENOENT;
+}
+
+static int do_answer(struct bfuse_answer *given)
+{
+	pthread_mutex_lock(&lock);
+	fake.answers[fake.nr_answers++ % 16] = *given;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	if (given->answer == BFUSE_ANSWER_ACCEPT && !fake.attach_error)
+		given->attachment = ++fake.attachments;
+	return given->answer == BFUSE_ANSWER_ACCEPT ? fake.attach_error : 0;
+}
+
+/* READ. */
+static int do_mark(struct bfuse_mark *arg)
+{
+	uint64_t bytes = (fake.mark.chunks + 63) / 64 * 8, n = arg->offset < bytes ? bytes - arg->offset : 0;
+
+	if (n > arg->length)
+		n = arg->length;
+	memcpy((void *)(uintptr_t)arg->address, (char *)fake.marks + arg->offset, n);
+	arg->length = n;
+	arg->generation = fake.mark.generation;
+	return 0;
+}
+
 static int answer(int fd, unsigned long request, void *argument)
 {
 	struct bfuse_info *info = argument;
@@ -243,6 +300,8 @@ static int answer(int fd, unsigned long request, void *argument)
 	case BFUSE_GET_INFO:
 		info->abi = fake.abi;
 		return 0;
+	case BFUSE_MARK:
+		return do_mark(argument);
 	case BFUSE_REGISTER:
 		return do_register(fd, argument);
 	case BFUSE_ATTACH:
@@ -254,6 +313,11 @@ static int answer(int fd, unsigned long request, void *argument)
 		if (memory && !fake.shut)
 			fake_event(BFUSE_EVENT_DETACHED, ((struct bfuse_detach *)argument)->attachment, 0);
 		return 0;
+	case BFUSE_TARGET:
+		((struct bfuse_target *)argument)->target = ++fake.targets;
+		return fake.target_error;
+	case BFUSE_UNTARGET:
+		return fake.target_error;
 	case BFUSE_ENTER:
 		return do_enter(argument);
 	case BFUSE_DATA:
@@ -262,6 +326,12 @@ static int answer(int fd, unsigned long request, void *argument)
 		return do_next(argument);
 	case BFUSE_LOG:
 		return do_log(argument);
+	case BFUSE_MATCH:
+		return do_match(argument);
+	case BFUSE_OFFER:
+		return do_offer(argument);
+	case BFUSE_ANSWER:
+		return do_answer(argument);
 	default:
 		return ENOTTY;
 	}

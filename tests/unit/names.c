@@ -78,10 +78,28 @@ START_TEST(test_log_events)
 {
 	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_ATTACHED), "attached");
 	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_ABANDONED), "abandoned");
-	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_DETACHED + 1), "unknown");
+	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_DRAINED), "drained");
+	ck_assert_str_eq(bfuse_feature_name(9), "drain");
+	ck_assert_str_eq(bfuse_log_event_name(99), "unknown");
+	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_OFFERED), "offered");
 	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_LOG)), "log");
 	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_SPIN)), "spin");
 	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_LAYERS)), "layers");
+}
+END_TEST
+
+START_TEST(test_places)
+{
+	ck_assert_str_eq(bfuse_verdict_name(BFUSE_REDIRECT), "redirect");
+	ck_assert_str_eq(bfuse_verdict_name(BFUSE_COPY_BEFORE), "copy-before");
+	ck_assert_str_eq(bfuse_verdict_name(BFUSE_MIRROR), "mirror");
+	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_TARGETS)), "targets");
+	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_MIRROR_FAILED)), "mirror-failed");
+	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_COPY_FAILED)), "copy-failed");
+	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_COPY_FAILED), "copy-failed");
+	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_MIRROR_FAILED), "mirror-failed");
+	ck_assert_str_ne(bfuse_reason_text(BFUSE_REASON_TARGET), "unknown reason");
+	ck_assert_str_ne(bfuse_reason_text(BFUSE_REASON_LOOP), "unknown reason");
 }
 END_TEST
 
@@ -104,6 +122,7 @@ Suite *names_suite(void)
 	tcase_add_test(tests, test_numbers_beyond);
 	tcase_add_test(tests, test_flags_by_bit);
 	tcase_add_test(tests, test_log_events);
+	tcase_add_test(tests, test_places);
 	tcase_add_loop_test(tests, test_policies, 0, 4);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -75,6 +75,20 @@ START_TEST(test_all)
 }
 END_TEST
 
+START_TEST(test_drain)
+{
+	struct bfuse__command command;
+
+	ck_assert_int_eq(parse(&command, "--device /dev/a --drain"), 0);
+	ck_assert(command.drain && !command.drain_ms);
+	free(command.devices);
+	ck_assert_int_eq(parse(&command, "--device /dev/a --drain --drain-timeout 250"), 0);
+	ck_assert(command.drain);
+	ck_assert_uint_eq(command.drain_ms, 250);
+	free(command.devices);
+}
+END_TEST
+
 START_TEST(test_defaults)
 {
 	struct bfuse__command command;
@@ -84,15 +98,50 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(command.reg.altitude, 500);
 	ck_assert_int_eq(command.ready_fd, -1);
 	free(command.devices);
+	ck_assert(!command.confine);
+	ck_assert_int_eq(parse(&command, "--device /dev/a --confine"), 0);
+	ck_assert(command.confine);
+	free(command.devices);
+	ck_assert_int_eq(parse(&command, "--device /dev/a --confine=daemon"), 0);
+	ck_assert(command.confine && command.uid && command.gid);
+	free(command.devices);
 	ck_assert_int_eq(parse(&command, "--help"), 0);
 	ck_assert(command.help);
+}
+END_TEST
+
+START_TEST(test_rules)
+{
+	struct bfuse__command command;
+
+	ck_assert_int_eq(parse(&command, "--match a* --match-serial S* --match b --partitions --call 7"), 0);
+	ck_assert_uint_eq(command.nr_rules, 2);
+	ck_assert_str_eq(command.rules[0].name, "a*");
+	ck_assert_str_eq(command.rules[1].name, "b");
+	ck_assert_str_eq(command.rules[0].serial, "S*");
+	ck_assert_str_eq(command.rules[1].serial, "S*");
+	ck_assert_int_eq(command.rules[1].kind, BFUSE_RULE_PARTITIONS);
+	ck_assert_uint_eq(command.reg.features, BFUSE_F_EVENTS);
+	ck_assert_uint_eq(command.reg.call_ms, 7);
+	free(command.rules);
+	ck_assert_int_eq(parse(&command, "--match-model M"), 0);
+	ck_assert_uint_eq(command.nr_rules, 1);
+	ck_assert_str_eq(command.rules[0].name, "*");
+	ck_assert_str_eq(command.rules[0].model, "M");
+	ck_assert_int_eq(command.rules[0].kind, BFUSE_RULE_DISKS);
+	free(command.rules);
 }
 END_TEST
 
 START_TEST(test_mistakes)
 {
 	static const char *const cases[][2] = {
-		{ "", "test: no device given; use --device PATH, or --attachable to wait for some\n" },
+		{ "", "test: no device given; use --device PATH, or --match or --attachable to wait for some\n" },
+		{ "--match 01234567890123456789012345678901",
+		  "test: --match 01234567890123456789012345678901: up to 31 characters are wanted\n" },
+		{ "--match x --match-serial y --confine",
+		  "test: --match-serial and --match-model don't go with --confine, which can't look at sysfs\n" },
+		{ "--call 0", "test: --call 0: a number from 1 to 60000 is wanted\n" },
 		{ "/dev/a", "test: /dev/a: unexpected; name devices with --device\n" },
 		{ "--nonsense", "test: --nonsense: unknown option, or without its value; see --help\n" },
 		{ "--device", "test: --device: unknown option, or without its value; see --help\n" },
@@ -111,6 +160,15 @@ START_TEST(test_mistakes)
 		{ "--policy default", "test: --policy default: pass, error or hold is wanted\n" },
 		{ "--fallback hold", "test: --fallback hold: pass or error is wanted\n" },
 		{ "--device x --hold 5", "test: --hold and --fallback make sense only with --policy hold\n" },
+		{ "--confine=root", "test: --confine root: a user other than root is wanted\n" },
+		{ "--confine=-1", "test: --confine -1: a user other than root is wanted\n" },
+		{ "--confine=4294967295", "test: --confine 4294967295: a user other than root is wanted\n" },
+		{ "--confine=0", "test: --confine 0: a user other than root is wanted\n" },
+		{ "--confine=5x", "test: --confine 5x: a user other than root is wanted\n" },
+		{ "--confine=no.such.user", "test: --confine no.such.user: a user other than root is wanted\n" },
+		{ "--device x --drain-timeout 5", "test: --drain-timeout makes sense only with --drain\n" },
+		{ "--device x --drain --replace",
+		  "test: --drain and --replace exclude each other: a predecessor has seen what came before\n" },
 		{ "--value bad", "test: --value bad: something good is wanted\n" },
 	};
 	struct bfuse__command command;
@@ -127,8 +185,10 @@ Suite *options_suite(void)
 	TCase *tests = tcase_create("options");
 
 	tcase_add_test(tests, test_all);
+	tcase_add_test(tests, test_drain);
 	tcase_add_test(tests, test_defaults);
-	tcase_add_loop_test(tests, test_mistakes, 0, 17);
+	tcase_add_test(tests, test_rules);
+	tcase_add_loop_test(tests, test_mistakes, 0, 28);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

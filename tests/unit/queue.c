@@ -5,6 +5,7 @@
 #include "fake.h"
 
 #include <errno.h>
+#include <linux/io_uring.h>
 #include <string.h>
 
 /* Wraps after 5 entries. */
@@ -140,6 +141,58 @@ START_TEST(test_slots)
 }
 END_TEST
 
+/* The command is in the last 16 bytes of an SQE. */
+static const struct bfuse_uring_enter *prep(struct io_uring_sqe *sqe, unsigned int min)
+{
+	memset(sqe, 0xff, sizeof(*sqe));
+	bfuse_queue_prep_wait(queue, sqe, min);
+	return (const void *)((const char *)sqe + 48);
+}
+
+START_TEST(test_uring_prep)
+{
+	struct io_uring_sqe sqe, same = { .opcode = IORING_OP_URING_CMD, .fd = bfuse_fd(bfuse), .off = BFUSE_ENTER };
+	const struct bfuse_uring_enter *enter = prep(&sqe, 3);
+	struct bfuse_request entry;
+
+	ck_assert_mem_eq(&sqe, &same, 48);
+	ck_assert_uint_eq(enter->queue, 1);
+	ck_assert_uint_eq(enter->flags, 0);
+	ck_assert_uint_eq(enter->min_requests, 3);
+	ck_assert_uint_ne(enter->refusal, 0);
+	/* It gives back what was taken. */
+	fake_request(1, BFUSE_OP_READ, 1, 0, 4096);
+	ck_assert_uint_eq(bfuse_queue_get(queue, &entry, 1), 1);
+	ck_assert_uint_ne(fake_head(1)->request_head, fake_head(1)->request_tail);
+	prep(&sqe, 1);
+	ck_assert_uint_eq(fake_head(1)->request_head, fake_head(1)->request_tail);
+}
+END_TEST
+
+START_TEST(test_uring_waited)
+{
+	struct io_uring_sqe sqe;
+	struct bfuse_refusal *refusal = (void *)(uintptr_t)prep(&sqe, 1)->refusal;
+
+	fake_request(1, BFUSE_OP_READ, 1, 0, 4096);
+	fake_request(1, BFUSE_OP_READ, 2, 0, 4096);
+	ck_assert_int_eq(bfuse_queue_waited(queue, 0), 2);
+	ck_assert_int_eq(bfuse_queue_waited(queue, -ECANCELED), -ECANCELED);
+	ck_assert_int_eq(bfuse_queue_waited(queue, -EBUSY), -EBUSY);
+	ck_assert_int_eq(bfuse_queue_waited(queue, -ESHUTDOWN), -ESHUTDOWN);
+	ck_assert_ptr_nonnull(strstr(bfuse_error(bfuse), "given this filter up"));
+	ck_assert_int_eq(bfuse_queue_waited(queue, -EINVAL), -EINVAL);
+	ck_assert_str_eq(log_lines, "");
+	/* A refused verdict is told once, and is no end. */
+	*refusal = (struct bfuse_refusal){ .reason = BFUSE_REASON_STATE, .entry = 7 };
+	ck_assert_int_eq(bfuse_queue_waited(queue, -EINVAL), 2);
+	ck_assert_ptr_nonnull(strstr(log_lines, "verdict 7"));
+	ck_assert_int_eq(bfuse_queue_waited(queue, -EINVAL), -EINVAL);
+	refusal->reason = BFUSE_REASON_RING;
+	ck_assert_int_eq(bfuse_queue_waited(queue, -EINVAL), -EINVAL);
+}
+END_TEST
+
 Suite *queue_suite(void)
 {
 	Suite *suite = suite_create("queue");
@@ -154,6 +207,8 @@ Suite *queue_suite(void)
 	tcase_add_test(tests, test_dead_filter);
 	tcase_add_test(tests, test_wake);
 	tcase_add_test(tests, test_slots);
+	tcase_add_test(tests, test_uring_prep);
+	tcase_add_test(tests, test_uring_waited);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -11,10 +11,14 @@ int main(void)
 	SRunner *runner = srunner_create(names_suite());
 	int failed;
 
+	srunner_add_suite(runner, confine_suite());
 	srunner_add_suite(runner, options_suite());
 	srunner_add_suite(runner, error_suite());
 	srunner_add_suite(runner, queue_suite());
+	srunner_add_suite(runner, interest_suite());
 	srunner_add_suite(runner, run_suite());
+	srunner_add_suite(runner, places_suite());
+	srunner_add_suite(runner, calls_suite());
 	srunner_add_suite(runner, protect_suite());
 	srunner_add_suite(runner, trace_suite());
 	if (getenv("UNIT_TAP"))

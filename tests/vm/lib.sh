@@ -51,9 +51,9 @@ expect_status() {
 	((status == want)) || fail "$*: status $status, not $want"
 }
 
-# A kernel that watches itself is several times slower.
-SLOWNESS=1
-[[ ! -e /sys/kernel/debug/kmemleak ]] || SLOWNESS=6
+# On a busy machine all takes longer, and a kernel that watches itself is several times slower.
+SLOWNESS=${SLOWNESS:-1}
+[[ ! -e /sys/kernel/debug/kmemleak ]] || SLOWNESS=$((SLOWNESS * 6))
 
 # wait_until SECONDS CMD...: CMD must succeed within that time.
 wait_until() {
@@ -108,16 +108,26 @@ null_blk_remove() {
 # as "device_del disk1", and prints the answer.  QEMU's end of the port speaks
 # QMP: it wants a greeting once, and events come between the answers.
 monitor() {
+	qmp human-monitor-command '"command-line": "'"$1"'"'
+}
+
+# resize_disk N BYTES: of DISKN, outside.
+resize_disk() {
+	qmp block_resize '"node-name": "disk'"$1"'", "size": '"$2"
+}
+
+# qmp COMMAND ARGUMENTS: as the members of a JSON object.
+qmp() {
 	local port line
 	[[ -n ${VM_MONITOR-} ]] || skip "no QEMU around this machine"
 	exec {port}<>"$VM_MONITOR"
 	printf '%s\n' '{"execute": "qmp_capabilities"}' \
-		'{"execute": "human-monitor-command", "id": "answer",
-		  "arguments": {"command-line": "'"$1"'"}}' >&"$port"
+		'{"execute": "'"$1"'", "id": "answer", "arguments": {'"$2"'}}' >&"$port"
 	while read -r -t 10 line <&"$port" && [[ $line != *'"id": "answer"'* ]]; do :; done
 	exec {port}>&-
-	[[ $line == '{"return": "'* && $line != *'"Error: '* ]] ||
-		fail "monitor: $1: ${line:-no answer}"
+	[[ $line == '{"return": '* && $line != *'"Error: '* ]] ||
+		fail "monitor: $1 $2: ${line:-no answer}"
+	[[ $line == '{"return": "'* ]] || return 0
 	line=${line#'{"return": "'}
 	printf '%b' "${line%'", "id": "answer"}'*}"
 }
@@ -153,8 +163,9 @@ start_filter() {
 	FILTER_PIDS+=("$FILTER")
 	# For each --device one line.
 	local devices
-	devices=$(printf '%s\n' "$@" | grep -c -e '^--device')
-	wait_until 10 filter_is_ready "$err" "$devices"
+	devices=$(printf '%s
+' "$@" | grep -c -e '^--device' || true)
+	wait_until 30 filter_is_ready "$err" "$devices"
 }
 
 # filter_is_ready LOG DEVICES: or has given up, which fails the test.

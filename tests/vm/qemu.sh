@@ -13,11 +13,16 @@ BOOT_ARGS=(
 # Seconds that a guest may take for its start and its end.
 START_SECONDS=${START_SECONDS:-90}
 
+# load: how many times as long everything takes on a machine that has more to do than it has processors.
+load() {
+	awk -v cores="$(nproc)" '{ n = int($1 / cores + 0.5); print n < 1 ? 1 : n > 8 ? 8 : n }' /proc/loadavg
+}
+
 # scale K SECONDS: the same work takes the debug kernel several times as long.
 scale() {
 	case $1 in
-	debug*) echo $(($2 * 4)) ;;
-	*) echo "$2" ;;
+	debug*) echo $(($2 * 4 * LOAD)) ;;
+	*) echo $(($2 * LOAD)) ;;
 	esac
 }
 
@@ -117,9 +122,14 @@ kernel_args() {
 	# Sampled by a timer: instructions would no longer count the same.
 	[[ $(head_of "$1" icount) == yes ]] || args+=(kfence.sample_interval=10)
 	args+=("VM_TEST=$(basename "$1" .sh)" "VM_DISKS=$(wc -w <<<"$disks")")
-	args+=("VM_TIMEOUT=$(guest_timeout "$1" "$2")")
-	args+=("$(head_of "$1" append)")
+	args+=("VM_TIMEOUT=$(guest_timeout "$1" "$2")" "SLOWNESS=$LOAD")
+	args+=("$(head_of "$1" append)" "${APPEND-}")
 	echo "${args[*]}${VM_SHELL:+ VM_SHELL=1}"
+}
+
+# seconds TEST: that it may take.
+seconds() {
+	echo "${TIMEOUT:-$(head_of "$1" timeout 60)}"
 }
 
 # guest_timeout TEST K: what the guest measures.  With icount its clock leaps
@@ -128,7 +138,7 @@ guest_timeout() {
 	if [[ $(head_of "$1" icount) == yes ]]; then
 		echo 0
 	else
-		scale "$2" "$(head_of "$1" timeout 60)"
+		scale "$2" "$(seconds "$1")"
 	fi
 }
 
@@ -143,11 +153,12 @@ memory() {
 # boot TEST K DIR: sets GUEST_STATUS, QEMU's own, or 124 when its time ran out.
 # QEMU is a background job so that a signal to this shell ends it at once.
 boot() {
-	local limit console=(-serial "file:$3/console")
+	local limit LOAD console=(-serial "file:$3/console")
+	LOAD=$(load)
 	accelerator "$1"
 	all_disks "$1" "$2" "$3"
 	ports "$3"
-	limit=$(($(scale "$2" "$START_SECONDS") + $(scale "$2" "$(head_of "$1" timeout 60)")))
+	limit=$(($(scale "$2" "$START_SECONDS") + $(scale "$2" "$(seconds "$1")")))
 	if [[ ${VM_SHELL-} ]]; then
 		console=(-serial mon:stdio)
 		limit=0

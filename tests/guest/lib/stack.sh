@@ -24,7 +24,8 @@ watch() {
 	sleep 1
 }
 
-# compare DISK...: each request that reached the disk was seen exactly once.
+# compare DISK...: each request that reached the disk was seen exactly once. Not those with FUA when blktrace shows what is
+# queued: that of 7.3 loses them, as it takes their bit for one that its first format doesn't have.
 compare() {
 	local disk name by_us by_blktrace event
 	for disk; do
@@ -32,10 +33,12 @@ compare() {
 		read -r by_us by_blktrace event <<<"${BLKTRACES[$disk]}"
 		kill -INT "$by_blktrace"
 		wait "$by_blktrace" || fail "blktrace: $(<"$name.blktrace")"
-		seen "$by_us" "$name.lines" 1-4
-		awk '$3 && !$4 { print toupper(substr($1, 1, 1)), $2, $3 / 512 }' "$name.lines" | sort >"$name.seen"
+		seen "$by_us" "$name.lines" 1-5
+		awk -v event="$event" '
+			$3 && !$4 && !(event == "Q" && $5 ~ /,fua,/) { print toupper(substr($1, 1, 1)), $2, $3 / 512 }
+		' "$name.lines" | sort >"$name.seen"
 		blkparse -i "$name" -q -f 'event %a %d %S %n\n' 2>blkparse.err | awk -v event="$event" '
-			$1 == "event" && $2 == event && $5 { sub(/^F/, "", $3); print substr($3, 1, 1), $4, $5 }
+			$1 == "event" && $2 == event && $5 && !(event == "Q" && $3 ~ /WF/) { sub(/^F/, "", $3); print substr($3, 1, 1), $4, $5 }
 		' | sort >"$name.reached"
 		echo "$name: $(wc -l <"$name.reached") requests"
 		(($(wc -l <"$name.reached") >= 50)) || fail "$name: only $(wc -l <"$name.reached") requests by blktrace"

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Keeps a journal of all writes: no write reaches the device before its line is on stable media.
+ *
+ *	journal --device /dev/vda --log /var/log/vda.journal [--with uring|aio]
+ *
+ * A line has 64 bytes: time in nanoseconds, process, operation, first sector, bytes. One thread does everything in one loop: it
+ * waits for requests, for the end of its own writes to the journal, and for signals, by io_uring (uring.c) or, where there is none
+ * or it is disabled (sysctl kernel.io_uring_disabled), by epoll and libaio (aio.c). Lines are written together: while a batch is
+ * under way the next one gathers.
+ *
+ * The journal can't be on the device itself. A filter doesn't see the I/O of its own process, but it does see what the file system
+ * writes for it: that would want a line before it is done, and the line, that it is done. The same disk is refused; that there is
+ * no loop or dm device between the two is for the administrator to see to.
+ *
+ * When a line can't be written the write that it is about fails.
+ */
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define OPS                                                                                                            \
+	(1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_DISCARD | 1u << BFUSE_OP_SECURE_ERASE | 1u << BFUSE_OP_WRITE_ZEROES |   \
+	 1u << BFUSE_OP_ZONE_APPEND | 1u << BFUSE_OP_ZONE_RESET | 1u << BFUSE_OP_ZONE_RESET_ALL |                      \
+	 1u << BFUSE_OP_ZONE_FINISH)
+
+static void format_line(char *line, const struct bfuse_request *request)
+{
+	char text[LINE + 1];
+
+	/* Times and processes have room to spare; whatever comes, a line has its length. */
+	snprintf(text, sizeof(text), "%20llu %8u %-9.9s %12llu %9u", (unsigned long long)request->time, request->tgid,
+		 bfuse_op_name(request->op), (unsigned long long)request->sector, request->length);
+	memset(line, ' ', LINE - 1);
+	memcpy(line, text, strnlen(text, LINE - 1));
+	line[LINE - 1] = '\n';
+}
+
+/* Begins to write what waits, unless a write is under way. What is left of the last block reads as empty lines. */
+static void write_lines(struct journal *journal)
+{
+	size_t bytes = journal->carry, padded;
+	unsigned int i;
+	int err;
+
+	if (journal->nr_writing || !journal->nr_waiting)
+		return;
+	for (i = 0; i < journal->nr_waiting; i++, bytes += LINE)
+		format_line(journal->buffer + bytes, &journal->waiting[i]);
+	memcpy(journal->writing, journal->waiting, journal->nr_waiting * sizeof(journal->waiting[0]));
+	journal->nr_writing = journal->nr_waiting;
+	journal->nr_waiting = 0;
+	padded = (bytes + BLOCK - 1) / BLOCK * BLOCK;
+	memset(journal->buffer + bytes, '\n', padded - bytes);
+	err = journal->backend->write(journal, journal->buffer, padded, journal->offset);
+	if (err)
+		journal_written(journal, err);
+}
+
+static void answer(struct journal *journal, uint64_t tag, bool ok)
+{
+	int err = ok ? bfuse_queue_pass(journal->queue, tag, 0) : bfuse_queue_complete(journal->queue, tag, -EIO, 0);
+
+	if (err)
+		journal->error = err;
+}
+
+void journal_written(struct journal *journal, long result)
+{
+	size_t bytes = journal->carry + journal->nr_writing * LINE, full = bytes / BLOCK * BLOCK;
+	bool ok = result >= (long)bytes;
+	unsigned int i;
+
+	for (i = 0; i < journal->nr_writing; i++)
+		answer(journal, journal->writing[i].tag, ok);
+	if (ok) {
+		journal->lines += journal->nr_writing;
+		journal->carry = bytes - full;
+		journal->offset += (off_t)full;
+		memmove(journal->buffer, journal->buffer + full, journal->carry);
+	} else {
+		fprintf(stderr, "journal: %s; %u writes fail\n", result < 0 ? strerror((int)-result) : "short write",
+			journal->nr_writing);
+	}
+	journal->nr_writing = 0;
+	write_lines(journal);
+}
+
+void journal_requests(struct journal *journal)
+{
+	struct bfuse_request entries[DEPTH];
+	unsigned int i, n = bfuse_queue_get(journal->queue, entries, DEPTH);
+
+	for (i = 0; i < n; i++) {
+		if (entries[i].kind == BFUSE_REQUEST)
+			journal->waiting[journal->nr_waiting++] = entries[i];
+		else if (entries[i].kind == BFUSE_EVENT && entries[i].op == BFUSE_EVENT_DETACHED)
+			journal->attachments--;
+	}
+	write_lines(journal);
+}
+
+/* Leaves the devices; the loop goes on until the last requests are answered. */
+void journal_signal(struct journal *journal)
+{
+	struct bfuse_next next = { .attachment = 0 };
+	struct signalfd_siginfo info;
+
+	if (read(journal->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	while (bfuse_next_attachment(journal->bfuse, &next) == 1) {
+		if (next.pid == (uint32_t)getpid())
+			bfuse_detach(journal->bfuse, next.attachment, 0);
+	}
+}
+
+static int fail(const struct journal *journal, int err)
+{
+	fprintf(stderr, "journal: %s\n", bfuse_error(journal->bfuse)[0] ? bfuse_error(journal->bfuse) : strerror(-err));
+	return bfuse_exit_status(journal->bfuse) ? bfuse_exit_status(journal->bfuse) : BFUSE_EXIT_OTHER;
+}
+
+static int begin(struct journal *journal, const char *device)
+{
+	struct bfuse_register reg = { .name = "journal", .altitude = 950, .nr_queues = 1, .depth = DEPTH };
+	int err = bfuse_open(journal->bfuse);
+
+	reg.known_ops = BFUSE_OPS_ALL;
+	reg.unknown = BFUSE_POLICY_ERROR;
+	reg.defaults.ops = OPS;
+	reg.defaults.verdicts = 1u << BFUSE_PASS | 1u << BFUSE_COMPLETE;
+	if (err)
+		return err;
+	bfuse_harden(journal->bfuse);
+	err = bfuse_register(journal->bfuse, &reg);
+	if (err)
+		return err;
+	journal->queue = bfuse_queue(journal->bfuse, 0);
+	err = journal->backend ? journal->backend->open(journal) : uring_backend.open(journal);
+	if (err && !journal->backend) {
+		fprintf(stderr, "journal: io_uring: %s; with libaio instead\n", strerror(-err));
+		journal->backend = &aio_backend;
+		err = aio_backend.open(journal);
+	} else if (!err && !journal->backend) {
+		journal->backend = &uring_backend;
+	}
+	if (!err)
+		err = bfuse_attach(journal->bfuse, device, NULL, NULL);
+	if (!err) {
+		journal->attachments = 1;
+		fprintf(stderr, "journal: attached to %s, with %s\n", device, journal->backend->name);
+	}
+	return err;
+}
+
+static int open_files(struct journal *journal, const char *log)
+{
+	sigset_t set;
+	off_t end;
+
+	journal->file = open(log, O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_CLOEXEC, 0600);
+	end = journal->file < 0 ? -1 : lseek(journal->file, 0, SEEK_END);
+	if (end < 0 || posix_memalign((void **)&journal->buffer, BLOCK, BUFFER)) {
+		fprintf(stderr, "journal: %s: %s\n", log, strerror(errno));
+		return -1;
+	}
+	journal->offset = (end + BLOCK - 1) / BLOCK * BLOCK;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	journal->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return journal->signals < 0 ? -1 : 0;
+}
+
+/* Where the disk that @number is, or is a part of, hangs in sysfs. */
+static char *find_disk(dev_t number)
+{
+	char path[64], *place, partition[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(number), minor(number));
+	place = realpath(path, NULL);
+	if (!place)
+		return NULL;
+	snprintf(partition, sizeof(partition), "%s/partition", place);
+	if (!access(partition, F_OK))
+		*strrchr(place, '/') = '\0';
+	return place;
+}
+
+static bool is_same_disk(const struct journal *journal, const char *device)
+{
+	struct stat on, of;
+	char *a, *b;
+	bool same;
+
+	if (fstat(journal->file, &on) || stat(device, &of))
+		return false;
+	a = find_disk(on.st_dev);
+	b = find_disk(of.st_rdev);
+	same = a && b && !strcmp(a, b);
+	free(a);
+	free(b);
+	return same;
+}
+
+static int run(struct journal *journal, const char *device)
+{
+	int err = begin(journal, device);
+
+	while (!err && journal->attachments) {
+		err = journal->backend->round(journal);
+		if (!err)
+			err = journal->error;
+	}
+	if (err)
+		return fail(journal, err);
+	journal->backend->close(journal);
+	printf("%llu lines, with %s\n", journal->lines, journal->backend->name);
+	return BFUSE_EXIT_OK;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: journal --device PATH --log FILE [--with uring|aio]\n");
+	return BFUSE_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { "device", required_argument, NULL, 'd' },
+						 { "log", required_argument, NULL, 'l' },
+						 { "with", required_argument, NULL, 'w' },
+						 { NULL, 0, NULL, 0 } };
+	static struct journal journal;
+	const char *device = NULL, *log = NULL;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (option == 'd')
+			device = optarg;
+		else if (option == 'l')
+			log = optarg;
+		else if (option == 'w' && (!strcmp(optarg, "uring") || !strcmp(optarg, "aio")))
+			journal.backend = optarg[0] == 'u' ? &uring_backend : &aio_backend;
+		else
+			return usage();
+	}
+	if (!device || !log || optind < argc)
+		return usage();
+	journal.bfuse = bfuse_new();
+	if (!journal.bfuse || open_files(&journal, log))
+		return BFUSE_EXIT_OTHER;
+	if (is_same_disk(&journal, device)) {
+		fprintf(stderr, "journal: %s: is on %s, whose journal it is to be; choose another disk\n", log, device);
+		return BFUSE_EXIT_USAGE;
+	}
+	status = run(&journal, device);
+	bfuse_free(journal.bfuse);
+	free(journal.buffer);
+	return status;
+}

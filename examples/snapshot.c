@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+/*
+ * An image of a device as it is now, written out while the device goes on being used.
+ *
+ *	snapshot /dev/vda /var/tmp/store /mnt/backup.img
+ *
+ * Before a chunk of the device changes for the first time the module copies it to the store, a file that grows or
+ * another device; only that first change of a chunk is slower. Meanwhile a thread writes the image: what it reads of a
+ * chunk that has not been changed comes from the device, all else from the store. When it is done it says so, and the
+ * filter leaves the device.
+ *
+ * "Now" is the moment of the attach: have the file system frozen or quiet then, for what was on its way already may be
+ * in the image or not. When the store is full the snapshot is lost, and not the device's writes: its copies are
+ * lenient.
+ */
+#include <bfuse.h>
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#define CHUNK 65536u
+#define SECTORS (CHUNK / 512)
+
+/* Where the store has a chunk: 0 nowhere, PENDING and not yet. */
+#define PENDING (1ull << 63)
+#define PLACE(sector) ((sector) + 1)
+#define SECTOR_OF(place) (((place) & ~PENDING) - 1)
+
+struct snapshot {
+	int device, store, image;
+	struct bfuse *bfuse;
+	uint32_t target;
+	uint64_t sectors; /* of the device */
+	uint64_t *places; /* by chunk; with @lock */
+	uint64_t next; /* free sector of the store */
+	bool broken, exported;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_t exporter;
+};
+
+struct copy {
+	uint64_t first, last; /* chunks */
+	uint64_t sector; /* of the first, in the store */
+};
+
+/* A chunk between them may be preserved already: then this copy of it is too late, and nobody looks at it. */
+static void mark(struct snapshot *s, const struct copy *copy, bool pending)
+{
+	uint64_t c;
+
+	for (c = copy->first; c <= copy->last; c++) {
+		uint64_t place = PLACE(copy->sector + (c - copy->first) * SECTORS);
+
+		if (pending && !s->places[c])
+			s->places[c] = place | PENDING;
+		else if (!pending && s->places[c] == (place | PENDING))
+			s->places[c] = place;
+	}
+}
+
+static uint64_t end_of(const struct snapshot *s, uint64_t chunk)
+{
+	uint64_t end = (chunk + 1) * SECTORS;
+
+	return end < s->sectors ? end : s->sectors;
+}
+
+/* Narrows @copy to what has to be preserved. False: nothing. */
+static bool narrow(const struct snapshot *s, struct copy *copy)
+{
+	while (copy->first <= copy->last && s->places[copy->first])
+		copy->first++;
+	while (copy->last > copy->first && s->places[copy->last])
+		copy->last--;
+	return copy->first <= copy->last;
+}
+
+static int change_locked(struct snapshot *s, struct bfuse_io *io)
+{
+	const struct bfuse_request *rq = &io->request;
+	struct copy c = { .first = rq->sector / SECTORS, .last = (rq->sector + rq->length / 512 - 1) / SECTORS, .sector = s->next };
+	uint64_t bytes;
+
+	if (s->broken || !narrow(s, &c))
+		return BFUSE_REPLY_PASS;
+	bytes = (end_of(s, c.last) - c.first * SECTORS) * 512;
+	io->user = malloc(sizeof(c));
+	if (!io->user || bytes > UINT32_MAX)
+		return free(io->user), -EOPNOTSUPP;
+	memcpy(io->user, &c, sizeof(c));
+	mark(s, &c, true);
+	s->next += (c.last - c.first + 1) * SECTORS;
+	bfuse_io_copy_before(io, s->target, c.sector, c.first * SECTORS, bytes);
+	bfuse_io_lenient(io);
+	return BFUSE_REPLY_NOTIFY;
+}
+
+static int change(struct bfuse_io *io, void *user)
+{
+	struct snapshot *s = user;
+	int reply;
+
+	pthread_mutex_lock(&s->lock);
+	reply = change_locked(s, io);
+	pthread_mutex_unlock(&s->lock);
+	return reply;
+}
+
+static void done(struct bfuse_io *io, const struct bfuse_request *entry, void *user)
+{
+	struct snapshot *s = user;
+
+	pthread_mutex_lock(&s->lock);
+	if (entry->flags & BFUSE_RQ_COPY_FAILED)
+		s->broken = true;
+	else if (io->user)
+		mark(s, io->user, false);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	free(io->user);
+}
+
+/* Where the chunk has been preserved, 0: nowhere, as it has not changed; waits for a copy under way. */
+static uint64_t place_of(struct snapshot *s, uint64_t chunk, bool *broken)
+{
+	uint64_t place;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->places[chunk] & PENDING && !s->broken)
+		pthread_cond_wait(&s->changed, &s->lock);
+	place = s->places[chunk];
+	*broken = s->broken;
+	pthread_mutex_unlock(&s->lock);
+	return place;
+}
+
+static bool read_all(int fd, void *buffer, size_t bytes, uint64_t sector)
+{
+	return pread(fd, buffer, bytes, sector * 512) == (ssize_t)bytes;
+}
+
+/* What is read of the device counts if nothing has changed it until after that. */
+static const char *export_chunk(struct snapshot *s, uint64_t chunk, void *buffer, unsigned long *preserved)
+{
+	size_t bytes = (end_of(s, chunk) - chunk * SECTORS) * 512;
+	bool fine = read_all(s->device, buffer, bytes, chunk * SECTORS), broken;
+	uint64_t place = place_of(s, chunk, &broken);
+
+	if (broken)
+		return "the store failed, or is full";
+	if (place)
+		fine = read_all(s->store, buffer, bytes, SECTOR_OF(place));
+	*preserved += !!place;
+	if (!fine)
+		return "can't be read";
+	return pwrite(s->image, buffer, bytes, chunk * CHUNK) == (ssize_t)bytes ? NULL : "the image can't be written";
+}
+
+static void *export(void *user)
+{
+	struct snapshot *s = user;
+	void *buffer = aligned_alloc(4096, CHUNK);
+	const char *wrong = buffer ? NULL : "no memory";
+	uint64_t chunk, chunks = (s->sectors + SECTORS - 1) / SECTORS;
+	unsigned long preserved = 0;
+
+	for (chunk = 0; !wrong && chunk < chunks; chunk++)
+		wrong = export_chunk(s, chunk, buffer, &preserved);
+	if (!wrong && fsync(s->image))
+		wrong = "the image can't be written";
+	if (wrong)
+		fprintf(stderr, "snapshot: chunk %llu: %s\n", (unsigned long long)chunk - 1, wrong);
+	else
+		printf("%llu chunks of %u bytes, %lu of them from the store\n", (unsigned long long)chunks, CHUNK, preserved);
+	s->exported = !wrong;
+	free(buffer);
+	bfuse_stop(s->bfuse);
+	return NULL;
+}
+
+static int open_or_die(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		err(BFUSE_EXIT_OTHER, "%s", path);
+	return fd;
+}
+
+static void set_up(struct snapshot *s, char **paths)
+{
+	uint64_t bytes;
+
+	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
+	s->store = open_or_die(paths[1], O_RDWR | O_CREAT);
+	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT);
+	if (ioctl(s->device, BLKGETSIZE64, &bytes))
+		err(BFUSE_EXIT_NO_DEVICE, "%s", paths[0]);
+	s->sectors = bytes / 512;
+	s->places = calloc(s->sectors / SECTORS + 1, sizeof(*s->places));
+	if (!s->places)
+		errx(BFUSE_EXIT_OTHER, "no memory");
+}
+
+/*
+ * Verdicts take effect in the order of one queue: a change that passes finds the copy that it needs under way, and
+ * waits for it. If this program dies the device is none the worse.
+ */
+static const struct bfuse_filter filter = {
+	.size = sizeof(filter),
+	.name = "snapshot",
+	.altitude = 300,
+	.copies = true,
+	.policy = BFUSE_POLICY_PASS,
+	.unknown = BFUSE_POLICY_PASS,
+	.queues = 1,
+	.write = change,
+	.discard = change,
+	.write_zeroes = change,
+	.secure_erase = change,
+	.done = done,
+};
+
+static int run(struct snapshot *s, const char *device)
+{
+	bfuse_harden(s->bfuse);
+	if (bfuse_open(s->bfuse) || bfuse_set_filter(s->bfuse, &filter, s, NULL) ||
+	    bfuse_target(s->bfuse, s->store, 0, &s->target) || bfuse_start(s->bfuse) ||
+	    bfuse_attach(s->bfuse, device, NULL, NULL))
+		return -1;
+	fprintf(stderr, "snapshot: attached to %s\n", device);
+	if (pthread_create(&s->exporter, NULL, export, s))
+		errx(BFUSE_EXIT_OTHER, "no thread");
+	if (bfuse_wait(s->bfuse))
+		return -1;
+	pthread_join(s->exporter, NULL);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct snapshot s = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	int status = BFUSE_EXIT_OTHER;
+
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return puts("usage: snapshot DEVICE STORE IMAGE\n\nWrites DEVICE as it is now to IMAGE. What changes meanwhile is first "
+			    "copied to STORE."), BFUSE_EXIT_OK;
+	if (argc != 4)
+		errx(BFUSE_EXIT_USAGE, "usage: snapshot DEVICE STORE IMAGE");
+	s.bfuse = bfuse_new();
+	if (!s.bfuse)
+		errx(BFUSE_EXIT_OTHER, "no memory");
+	set_up(&s, argv + 1);
+	if (run(&s, argv[1])) {
+		status = bfuse_exit_status(s.bfuse);
+		warnx("%s", bfuse_error(s.bfuse));
+	} else if (s.exported) {
+		status = BFUSE_EXIT_OK;
+	}
+	bfuse_free(s.bfuse);
+	free(s.places);
+	return status;
+}

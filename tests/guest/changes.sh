@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# about: the example "changes" prints what was written, by generations; nothing crosses; a successor inherits the marks; partitions, growth, discards
+# disks: virtio:64M
+# timeout: 90
+. "${0%/*}/../vm/lib.sh"
+
+# changes_start ARG...
+changes_start() {
+	"$BLKFILTER/bin/changes" "$@" >changes.out 2>changes.err &
+	CHANGES=$!
+	FILTER_PIDS+=("$CHANGES")
+	wait_until 10 grep -q '^ready' changes.out
+}
+
+# generation N LINE...: the next one has just these.
+generation() {
+	kill -USR1 "$CHANGES"
+	wait_until 10 grep -q "^generation $1:" changes.out
+	grep "^$1 " changes.out | cut -d ' ' -f 2- >got || true
+	printf '%s\n' "${@:2}" | grep . >want || true
+	diff want got || fail "generation $1: $(<changes.out)"
+}
+
+# put SECTOR SECTORS [DEVICE]
+put() {
+	check dd if=/dev/urandom of="${3-$DISK0}" bs=512 count="$2" oflag=direct status=none \
+		conv=notrunc seek="$1"
+}
+
+load_module
+changes_start --chunk 64 "$DISK0"
+generation 1
+put 0 1
+put 127 2
+put 1000 8
+generation 2 "0 256" "896 128"
+dd if="$DISK0" of=/dev/null bs=1M count=8 iflag=direct status=none
+generation 3
+check blkdiscard -o $((4096 * 512)) -l $((1024 * 512)) "$DISK0"
+check blkdiscard -z -o $((131071 * 512)) -l 512 "$DISK0"
+generation 4 "4096 1024" "130944 128"
+"$BLKFILTER/bin/bfuse" explain "$DISK0" >out
+grep -q 'marks chunks of 64 KiB' out || fail "$(<out)"
+"$BLKFILTER/bin/bfuse" explain "$DISK0" | grep -q ' 0 delivered' || fail "something crossed"
+
+# It dies, and what is written meanwhile is not lost.
+put 2048 8
+kill -KILL "$CHANGES"
+wait "$CHANGES" || true
+put 3072 8
+changes_start --chunk 64 "$DISK0"
+grep -q predecessor changes.out || fail "$(<changes.out)"
+generation 5 "2048 128" "3072 128"
+kill -TERM "$CHANGES"
+wait "$CHANGES" || fail "status $?: $(<changes.err)"
+changes_start --chunk 4 --merge "$DISK0"
+grep -qx ready changes.out || fail "$(<changes.out)"
+put 8 8
+generation 1 "8 8"
+put 16 1
+put 64 8
+generation 2 "8 16" "64 8"
+kill -TERM "$CHANGES"
+wait "$CHANGES" || fail "status $?: $(<changes.err)"
+
+# A partition: by itself, and by the disk.
+echo 'start=2048, size=4096' | check sfdisk -q "$DISK0"
+changes_start --chunk 4 "${DISK0}1"
+put 0 8 "${DISK0}1"
+put 2040 8
+put 2064 8
+put 6136 16
+generation 1 "0 8" "16 8" "4088 8"
+kill -TERM "$CHANGES"
+wait "$CHANGES" || fail "status $?: $(<changes.err)"
+
+# What lies behind the end of the bitmap.
+load_module loop
+truncate -s 1M file
+loop=$(losetup --find --show file)
+changes_start --chunk 64 --json "$loop"
+truncate -s 2M file
+check losetup -c "$loop"
+put 3000 8 "$loop"
+kill -USR1 "$CHANGES"
+wait_until 10 grep -qF '{"generation":1,"sector":2048,"sectors":null}' changes.out
+put 3000 8 "$loop"
+kill -TERM "$CHANGES"
+wait "$CHANGES" || fail "status $?: $(<changes.err)"
+grep -qF '{"generation":2,"sector":2944,"sectors":128}' changes.out || fail "$(<changes.out)"
+check losetup --detach "$loop"

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# about: the journal filter, in one loop of io_uring or of epoll and libaio, has a line for each write first, or the write fails
+# disks: virtio:128M virtio:64M
+# timeout: 150
+. "${0%/*}/../vm/lib.sh"
+
+# start_journal DISK LOG ARG...
+start_journal() {
+	start_filter journal --device "$1" --log "$2" "${@:3}"
+}
+
+# lines FILE: of its journal.
+lines() {
+	grep -c . "$1" || true
+}
+
+# writes COUNT SEEK: one after the other, a block each.
+writes() {
+	dd if=/dev/zero of="$DISK1" bs=4k count="$1" seek="$2" oflag=direct status=none
+}
+
+load_module
+check mkfs.ext4 -q "$DISK0"
+mkdir mnt
+check mount "$DISK0" mnt
+
+for with in uring aio; do
+	start_journal "$DISK1" "mnt/$with" --with "$with"
+	check writes 200 100
+	(($(lines "mnt/$with") == 200)) || fail "$with: $(lines "mnt/$with") lines when 200 writes are done"
+	check fio --name=v --filename="$DISK1" --rw=randrw --bs=4k --size=4m --direct=1 --ioengine=libaio --iodepth=16 \
+		--verify=crc32c --verify_fatal=1 --output-format=terse >/dev/null
+	stop_filter
+	count=$(lines "mnt/$with")
+	((count > 700)) || fail "$with: only $count lines"
+	[[ $(<"filter.$FILTERS.out") == "$count lines, with "* ]] || fail "$with: $(<"filter.$FILTERS.out"), not $count"
+	grep -vqxE ' *[0-9]+ +[0-9]+ [a-z-]+ +[0-9]+ +[0-9]+ *' <(grep . "mnt/$with") && fail "$with: a bad line"
+	(($(awk '$4 >= 800 && $4 < 2400' "mnt/$with" | wc -l) >= 200)) || fail "$with: lines are missing"
+done
+
+# It is no journal of the disk that it is on.
+expect_status 2 "$BLKFILTER/bin/journal" --device "$DISK0" --log mnt/own
+
+# It is appended to.
+start_journal "$DISK1" mnt/uring
+check writes 1 0
+stop_filter
+(($(lines mnt/uring) > 701)) || fail "the journal was not appended to"
+
+# A line that can't be written is a write that fails.
+dd if=/dev/zero of=mnt/fill bs=1M status=none 2>/dev/null || true
+start_journal "$DISK1" mnt/full
+expect_status 1 writes 1 0
+stop_filter
+rm mnt/fill
+
+# Without io_uring it does as well. Not all kernels have the switch.
+if [[ -e /proc/sys/kernel/io_uring_disabled ]]; then
+	echo 2 >/proc/sys/kernel/io_uring_disabled
+	start_journal "$DISK1" mnt/without
+	grep -q 'with libaio instead' "filter.$FILTERS.err" || fail "$(<"filter.$FILTERS.err")"
+	check writes 10 0
+	stop_filter
+	(($(lines mnt/without) == 10)) || fail "$(lines mnt/without) lines"
+	echo 0 >/proc/sys/kernel/io_uring_disabled
+fi
+check umount mnt
+check fsck.ext4 -fn "$DISK0"

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# about: examples/snapshot writes out the device as it was, while fio overwrites and discards; store on a file, on ext4, on a device, and full
+# disks: virtio:24M virtio:64M
+# timeout: 120
+. "${0%/*}/../vm/lib.sh"
+
+# fill: random data, and their sum.
+fill() {
+	dd if=/dev/urandom of="$DISK0" bs=1M count=24 oflag=direct status=none
+	sum=$(dd if="$DISK0" bs=1M iflag=direct status=none | sha256sum)
+}
+
+# start_load: overlapping writes of all sizes, and discards, from two sides, until it is killed.
+start_load() {
+	fio --thread --name=a --filename="$DISK0" --rw=randtrimwrite --bsrange=4k-256k --direct=1 --ioengine=libaio --iodepth=16 --size=24m \
+		--time_based --runtime=60 --output=a.out &
+	LOAD=($!)
+	fio --thread --name=b --filename="$DISK0" --rw=randwrite --bsrange=512-64k --blockalign=512 --direct=1 --ioengine=libaio --iodepth=16 \
+		--size=24m --time_based --runtime=60 --output=b.out &
+	LOAD+=($!)
+	local before
+	before=$(writes)
+	wait_until 20 has_written $((before + 200))
+}
+
+writes() {
+	awk '{ print $5 }' "/sys/block/${DISK0##*/}/stat"
+}
+
+has_written() {
+	(($(writes) >= $1))
+}
+
+# attempt STORE: an image under load, and what is in it.
+attempt() {
+	fill
+	rm -f image
+	start_load
+	# The first changes come after the attach, or nobody would know what was there before.
+	kill -STOP "${LOAD[@]}"
+	fill
+	"$BLKFILTER/bin/snapshot" "$DISK0" "$1" image >snapshot.out 2>snapshot.err &
+	local snapshot=$!
+	wait_until 10 grep -q attached snapshot.err
+	kill -CONT "${LOAD[@]}"
+	check wait "$snapshot"
+	kill -KILL "${LOAD[@]}"
+	wait "${LOAD[@]}" || true
+	[[ $(sha256sum <image) == "$sum" ]] || fail "$1: the image is not what was there: $(<snapshot.out)"
+	grep -q ', [1-9][0-9]* of them from the store' snapshot.out || fail "$1: nothing was preserved: $(<snapshot.out)"
+	cat snapshot.out
+}
+
+load_module
+attempt store
+attempt "$DISK1"
+mkfs -t ext4 -q "$DISK1"
+mkdir mnt
+check mount "$DISK1" mnt
+attempt mnt/store
+check umount mnt
+
+# A store that is full costs the snapshot, and no write.
+mkdir small
+mount -t tmpfs -o size=256k none small
+fill
+"$BLKFILTER/bin/snapshot" "$DISK0" small/store image >snapshot.out 2>snapshot.err &
+snapshot=$!
+wait_until 10 grep -q attached snapshot.err
+check fio --name=c --filename="$DISK0" --rw=write --bs=64k --direct=1 --ioengine=libaio --iodepth=16 --size=24m --verify=crc32c --output=c.out
+expect_status 1 wait "$snapshot"
+grep -q 'the store failed' snapshot.err || fail "$(<snapshot.err)"
+umount small
