@@ -143,7 +143,7 @@ struct bf_copies {
 
 /* What an attachment has for them: its own pools, for what is below it may need some as well to let it go on. */
 struct bf_ways {
-	struct bio_set		legs;
+	mempool_t		legs;		/* without vectors */
 	mempool_t		pages;
 	struct workqueue_struct	*wq;
 	struct bf_copies	*copies;
@@ -828,13 +828,17 @@ struct bf_leg {
 	struct bf_leg		*shares; /* whose pages it uses, with a count in @users */
 	refcount_t		users;
 	u8			role;
-	void			(*release)(struct bio *bio);	/* of pages that it has itself */
+	void			(*release)(struct bf_leg *leg);	/* frees it, with pages of its own */
 	struct bio		bio;	/* last: its vectors follow */
 };
 
 struct bf_leg *bf_leg_clone(struct bf_request *rq, enum bf_leg_role role, struct bf_leg *of, u32 offset, gfp_t gfp);
+int bf_legs_init(void);
+void bf_legs_exit(void);
+int bf_legs_pool(mempool_t *pool);
+void bf_leg_free(struct bf_leg *leg);
 struct block_device *bf_leg_bdev(const struct bf_request *rq, enum bf_leg_role role);
-void bf_leg_init(struct bf_leg *leg, struct bf_request *rq, enum bf_leg_role role);
+void bf_leg_init(struct bf_leg *leg, struct bf_request *rq, enum bf_leg_role role, void (*release)(struct bf_leg *leg));
 void bf_leg_aim(struct bf_leg *leg, u32 offset);
 void bf_leg_mark(struct bf_leg *leg);
 void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch);

@@ -100,7 +100,8 @@ static struct bf_chunks *chunks_alloc(u32 shift, u64 sectors)
 static void fill(struct bf_chunks *chunks, const struct bf_chunks *old, bool set)
 {
 	u64 kept = old && old->shift == chunks->shift ? min(old->nr, chunks->nr) : 0;
-	u64 word = kept / 64, mask;
+	u64 word = kept / 64;
+	__le64 mask;
 
 	if (kept)
 		memcpy(chunks->words, old->words, DIV_ROUND_UP_ULL(kept, 64) * 8);
@@ -108,7 +109,7 @@ static void fill(struct bf_chunks *chunks, const struct bf_chunks *old, bool set
 		return;
 	/* Where the old ones end within a word. */
 	mask = cpu_to_le64(~0ull << (kept % 64));
-	chunks->words[word] = (__force __le64)((__force u64)chunks->words[word] & ~mask) | (set ? (__force __le64)mask : 0);
+	chunks->words[word] = (chunks->words[word] & ~mask) | (set ? mask : 0);
 	word++;
 	memset(&chunks->words[word], set ? 0xff : 0, chunks->bytes - word * 8);
 }

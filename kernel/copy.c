@@ -21,7 +21,8 @@
 
 #include "blkfilter.h"
 
-#define PIECE_BYTES	((u32)BIO_MAX_VECS << PAGE_SHIFT)
+#define MAX_VECS	min_t(u32, BIO_MAX_VECS, PAGE_SIZE / sizeof(struct bio_vec))
+#define PIECE_BYTES	(MAX_VECS << PAGE_SHIFT)
 #define LARGE_ORDER	4
 
 enum step { STEP_READ, STEP_WRITE };
@@ -73,9 +74,11 @@ static bool enter(struct bf_request *rq)
 	return other;
 }
 
-static void free_pages_of(struct bio *bio)
+/* Its vectors are a page as well. */
+static void free_leg(struct bf_leg *leg)
 {
-	struct bf_ways *ways = container_of(bio, struct bf_leg, bio)->rq->att->ways;
+	struct bf_ways *ways = leg->rq->att->ways;
+	struct bio *bio = &leg->bio;
 	u16 i;
 
 	for (i = 0; i < bio->bi_vcnt; i++) {
@@ -86,6 +89,8 @@ static void free_pages_of(struct bio *bio)
 		else
 			mempool_free(page, &ways->pages);
 	}
+	mempool_free(virt_to_page(bio->bi_io_vec), &ways->pages);
+	bf_leg_free(leg);
 }
 
 /* As large as it gets them at once, as long as that is cheap. */
@@ -118,28 +123,36 @@ static bool get_pages(struct bf_ways *ways, struct bio *bio, u32 bytes)
 	return true;
 }
 
+static struct bf_leg *leg_alloc(struct bf_request *rq)
+{
+	struct bf_ways *ways = rq->att->ways;
+	struct bf_leg *leg = mempool_alloc(&ways->legs, GFP_NOWAIT | __GFP_NOWARN);
+	struct page *vectors = leg ? mempool_alloc(&ways->pages, GFP_NOWAIT | __GFP_NOWARN) : NULL;
+
+	if (vectors) {
+		bio_init(&leg->bio, rq->att->bdev, page_address(vectors), MAX_VECS, REQ_OP_READ);
+		bf_leg_init(leg, rq, BF_LEG_COPY, free_leg);
+		return leg;
+	}
+	if (leg)
+		mempool_free(leg, &ways->legs);
+	return NULL;
+}
+
 /* The leg that will go to and fro with a piece of up to @bytes. NULL: no memory. */
 static struct bf_leg *get_leg(struct bf_request *rq, u32 bytes)
 {
-	struct bf_ways *ways = rq->att->ways;
-	struct bio *bio;
-	struct bf_leg *leg;
+	struct bf_leg *leg = leg_alloc(rq);
 
-	bytes = min(rq->way->copy_length, bytes);
-	bio = bio_alloc_bioset(rq->att->bdev, DIV_ROUND_UP(bytes, PAGE_SIZE), REQ_OP_READ, GFP_NOWAIT | __GFP_NOWARN,
-			       &ways->legs);
-	if (!bio)
+	if (!leg)
 		return NULL;
-	leg = container_of(bio, struct bf_leg, bio);
-	bf_leg_init(leg, rq, BF_LEG_COPY);
-	leg->release = free_pages_of;
-	if (get_pages(ways, bio, bytes)) {
+	bytes = min(rq->way->copy_length, bytes);
+	if (get_pages(rq->att->ways, &leg->bio, bytes)) {
 		rq->way->piece = bytes;
 		return leg;
 	}
 	/* Not bf_leg_put(), which would have this tried again at once. */
-	free_pages_of(bio);
-	bio_put(bio);
+	free_leg(leg);
 	return NULL;
 }
 
@@ -241,7 +254,7 @@ bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
 
-	way->leg = get_leg(rq, PIECE_BYTES) ?: get_leg(rq, rq->att->ways->pages.min_nr << PAGE_SHIFT);
+	way->leg = get_leg(rq, PIECE_BYTES) ?: get_leg(rq, (rq->att->ways->pages.min_nr - 1) << PAGE_SHIFT);
 	if (!way->leg)
 		return false;
 	read_piece(rq, batch);

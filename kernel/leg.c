@@ -17,6 +17,38 @@ static struct bf_leg *leg_of(struct bio *bio)
 	return container_of(bio, struct bf_leg, bio);
 }
 
+static struct kmem_cache *cache;
+
+/* In reserve for an attachment. */
+#define MIN_LEGS	4
+
+/*
+ * Not a bio_set: without waiting some kernels don't give what that has in reserve, and nobody would know when to try again.
+ */
+int bf_legs_pool(mempool_t *pool)
+{
+	return mempool_init_slab_pool(pool, MIN_LEGS, cache);
+}
+
+/* Of an attachment's pool. */
+void bf_leg_free(struct bf_leg *leg)
+{
+	bio_uninit(&leg->bio);
+	mempool_free(leg, &leg->rq->att->ways->legs);
+}
+
+int bf_legs_init(void)
+{
+	cache = kmem_cache_create("blkfilter_leg", sizeof(struct bf_leg), 0, SLAB_HWCACHE_ALIGN, NULL);
+	return cache ? 0 : -ENOMEM;
+}
+
+/* The pools went with their attachments. */
+void bf_legs_exit(void)
+{
+	kmem_cache_destroy(cache);
+}
+
 static bool is_redirected(const struct bf_request *rq)
 {
 	return rq->way && rq->way->redirected;
@@ -55,13 +87,13 @@ void bf_leg_mark(struct bf_leg *leg)
 	bf_mark_bio(&leg->bio, &leg->mark, bf_leg_endio);
 }
 
-void bf_leg_init(struct bf_leg *leg, struct bf_request *rq, enum bf_leg_role role)
+void bf_leg_init(struct bf_leg *leg, struct bf_request *rq, enum bf_leg_role role, void (*release)(struct bf_leg *leg))
 {
 	leg->rq = rq;
 	leg->role = role;
 	leg->target = NULL;
 	leg->shares = NULL;
-	leg->release = NULL;
+	leg->release = release;
 	refcount_set(&leg->users, 1);
 }
 
@@ -89,18 +121,21 @@ void bf_leg_aim(struct bf_leg *leg, u32 offset)
 /* NULL: no memory. @of: the leg whose data it shares, or NULL: the request's own. */
 struct bf_leg *bf_leg_clone(struct bf_request *rq, enum bf_leg_role role, struct bf_leg *of, u32 offset, gfp_t gfp)
 {
-	struct bio *bio = bio_alloc_clone(bf_leg_bdev(rq, role), of ? &of->bio : rq->bio, gfp, &rq->att->ways->legs);
-	struct bf_leg *leg;
+	struct bf_leg *leg = mempool_alloc(&rq->att->ways->legs, gfp);
 
-	if (!bio)
+	if (!leg)
 		return NULL;
-	leg = leg_of(bio);
-	bf_leg_init(leg, rq, role);
+	/* Fails only for what has a context, and with that is not here. */
+	if (bio_init_clone(bf_leg_bdev(rq, role), &leg->bio, of ? &of->bio : rq->bio, gfp)) {
+		mempool_free(leg, &rq->att->ways->legs);
+		return NULL;
+	}
+	bf_leg_init(leg, rq, role, bf_leg_free);
 	if (of) {
 		refcount_inc(&of->users);
 		leg->shares = of;
 	}
-	bio->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED);
+	leg->bio.bi_opf &= ~(REQ_NOWAIT | REQ_POLLED);
 	bf_leg_aim(leg, offset);
 	return leg;
 }
@@ -113,9 +148,7 @@ void bf_leg_put(struct bf_leg *leg)
 
 	if (!refcount_dec_and_test(&leg->users))
 		return;
-	if (leg->release)
-		leg->release(&leg->bio);
-	bio_put(&leg->bio);
+	leg->release(leg);
 	if (ways)
 		bf_way_fed(ways);
 	if (shares)

@@ -384,6 +384,9 @@ static int __init blkfilter_init(void)
 	err = bf_request_init();
 	if (err)
 		goto no_requests;
+	err = bf_legs_init();
+	if (err)
+		goto no_legs;
 	err = bf_shadow_init();
 	if (err)
 		goto no_shadow;
@@ -407,6 +410,8 @@ no_leaving:
 no_hook:
 	bf_shadow_exit();
 no_shadow:
+	bf_legs_exit();
+no_legs:
 	bf_request_exit();
 no_requests:
 	destroy_workqueues();
@@ -426,6 +431,7 @@ static void __exit blkfilter_exit(void)
 	bf_request_exit();
 	bf_change_exit();
 	bf_shadow_exit();
+	bf_legs_exit();
 	destroy_workqueues();
 	bf_hook_exit();
 	rcu_barrier();

@@ -32,13 +32,14 @@ bool bf_shadow_fits(const struct bf_request *rq)
 	return !whole || rq->length <= PART_BYTES;
 }
 
-static void free_data(struct bio *bio)
+static void free_part(struct bf_leg *leg)
 {
 	struct bio_vec *bv;
 	struct bvec_iter_all i;
 
-	bio_for_each_segment_all(bv, bio, i)
+	bio_for_each_segment_all(bv, &leg->bio, i)
 		mempool_free(bv->bv_page, &pages);
+	bio_put(&leg->bio);
 }
 
 static bool get_data_pages(struct bio *bio, u32 bytes, gfp_t gfp)
@@ -92,8 +93,7 @@ static struct bf_leg *build(struct bf_request *rq, bool wait)
 
 	if (!bio)
 		return NULL;
-	bf_leg_init(leg, rq, BF_LEG_MAIN);
-	leg->release = free_data;
+	bf_leg_init(leg, rq, BF_LEG_MAIN, free_part);
 	if (!(wait ? get_data_pages_patiently(bio, bytes) : get_data_pages(bio, bytes, gfp))) {
 		bf_leg_put(leg);
 		return NULL;

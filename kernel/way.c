@@ -10,9 +10,8 @@
 
 #define CHANGES	(1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_DISCARD | 1u << BFUSE_OP_SECURE_ERASE | 1u << BFUSE_OP_WRITE_ZEROES)
 
-/* In reserve for each attachment; copies of a chunk get on with so many pages. */
-#define MIN_LEGS	4
-#define MIN_PAGES	16
+/* In reserve for an attachment: copies get on with so many, of which one has the vectors. */
+#define MIN_PAGES	17
 
 static void copies_free(struct kref *ref)
 {
@@ -98,7 +97,7 @@ struct bf_ways *bf_ways_alloc(const struct bf_filter *f)
 		return NULL;
 	ways->copies = copies_alloc();
 	ways->wq = alloc_ordered_workqueue("blkfilter/ways", WQ_MEM_RECLAIM | WQ_HIGHPRI);
-	if (!ways->copies || !ways->wq || bioset_init(&ways->legs, MIN_LEGS, offsetof(struct bf_leg, bio), BIOSET_NEED_BVECS) ||
+	if (!ways->copies || !ways->wq || bf_legs_pool(&ways->legs) ||
 	    mempool_init_page_pool(&ways->pages, MIN_PAGES, 0)) {
 		bf_ways_free(ways);
 		return NULL;
@@ -130,7 +129,7 @@ void bf_ways_free(struct bf_ways *ways)
 	if (ways->copies)
 		kref_put(&ways->copies->ref, copies_free);
 	mempool_exit(&ways->pages);
-	bioset_exit(&ways->legs);
+	mempool_exit(&ways->legs);
 	kvfree(ways);
 }
 

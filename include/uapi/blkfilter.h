@@ -1045,7 +1045,8 @@ struct bfuse_offer {
  * Device mapper's removals are regular. SCSI and virtio-blk hardly ever report a surprise. What the driver has ended before the removal
  * reaches the block layer no longer works in LEAVING: SCSI refuses all I/O when the device was deleted (not when its driver
  * was unbound); NVMe sets the size to 0, but injected requests still get there. Switching off a loop device (losetup -d)
- * or ejecting a medium removes no device. A partition that is deleted leaves alone, before its disk.
+ * or ejecting a medium removes no device. A partition that is deleted leaves alone, before its disk. A filter whose own process removes
+ * the device is not called, as it would wait for itself; nor is one that did not list BFUSE_F_EVENTS; but each leaves in its turn.
  *
  * ENOENT: nobody waits for this answer of this filter (any more). EINVAL: not an answer to this event; the call goes on. For
  * ACCEPT all errors of BFUSE_ATTACH, which end the call as if it were declined, except EINVAL for a bad interest.

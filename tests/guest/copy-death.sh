@@ -7,7 +7,7 @@
 
 # load RUNTIME [OPTION...]
 load() {
-	fio --thread --name=load --filename="$DISK0" --rw=randwrite --bsrange=4k-64k --blockalign=64k --direct=1 --ioengine=libaio \
+	fio --thread --name=load --filename="$DISK0" --rw=randwrite --bs=16k --direct=1 --ioengine=libaio \
 		--iodepth=32 --time_based --runtime="$1" --size=48m --output=load.out "${@:2}"
 }
 

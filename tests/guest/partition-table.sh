@@ -26,8 +26,7 @@ test_disk() {
 	of_one=$TRACE
 
 	# Larger: what is beyond the old end is seen.
-	check sfdisk -q --no-reread --no-tell-kernel -N 1 "$disk" <<<"2048,65536" 2>/dev/null
-	check partx --update --nr 1 "$disk"
+	check resizepart "$disk" 1 65536
 	(($(blockdev --getsz "$one") == 65536)) || fail "$one has $(blockdev --getsz "$one") sectors"
 	direct_write "$one" 65528
 

@@ -24,7 +24,7 @@ load_module
 [[ -d /sys/kernel/debug/failslab ]] || skip "no fault injection here"
 start_filter places --device "$DISK0" --copy "$DISK1" --mirror "$DISK2"
 starve 95
-check fio --name=load --filename="$DISK0" --rw=randwrite --bsrange=4k-64k --blockalign=64k --direct=1 --ioengine=libaio --iodepth=32 \
+check fio --name=load --filename="$DISK0" --rw=randwrite --bs=16k --direct=1 --ioengine=libaio --iodepth=32 \
 	--size=48m --number_ios=1500 --verify=crc32c --output=load.out
 starve 0
 stop_filter "$FILTER"

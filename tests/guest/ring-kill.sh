@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: filters killed with commands of io_uring pending, idle and busy, in rings of all kinds, are noticed at once, their policies apply
 # disks: virtio:128M
-# timeout: 150
+# timeout: 240
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/busy.sh"
 
@@ -37,7 +37,7 @@ check dd if="$DISK0" of=/dev/null bs=4k count=1 iflag=direct status=none
 stop_filter
 
 busy_start "$DISK0"
-for ((round = 0; round < 20; round++)); do
+for ((round = 0; round < 10; round++)); do
 	# shellcheck disable=SC2086
 	killed ${kinds[round % ${#kinds[@]}]}
 done

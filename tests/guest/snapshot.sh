@@ -16,7 +16,7 @@ start_load() {
 	fio --thread --name=a --filename="$DISK0" --rw=randtrimwrite --bsrange=4k-256k --direct=1 --ioengine=libaio --iodepth=16 --size=24m \
 		--time_based --runtime=60 --output=a.out &
 	LOAD=($!)
-	fio --thread --name=b --filename="$DISK0" --rw=randwrite --bsrange=512-64k --blockalign=512 --direct=1 --ioengine=libaio --iodepth=16 \
+	fio --thread --name=b --filename="$DISK0" --rw=randwrite --bsrange=512-64k --direct=1 --ioengine=libaio --iodepth=16 \
 		--size=24m --time_based --runtime=60 --output=b.out &
 	LOAD+=($!)
 	local before

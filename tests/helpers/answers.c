@@ -24,6 +24,8 @@ static struct raw filter(uint32_t altitude, uint64_t features, uint32_t call_ms)
 
 	r.reg.features = features;
 	r.reg.call_ms = call_ms;
+	/* It leaves no orphan. */
+	r.reg.defaults.policy = BFUSE_POLICY_PASS;
 	return r;
 }
 
@@ -202,7 +204,9 @@ static void own(int number)
 	for (int i = 0; i < 100 && access(path, F_OK); i++)
 		usleep(100000);
 	CHECK(raw_attach(&r, path), 0);
-	CHECK(ioctl(control, LOOP_CTL_REMOVE, number), number);
+	/* 0, or on some kernels the number. */
+	if (ioctl(control, LOOP_CTL_REMOVE, number) < 0)
+		err(1, "LOOP_CTL_REMOVE");
 	rq = next_entry(&r);
 	if (rq.kind != BFUSE_EVENT || rq.op != BFUSE_EVENT_DETACHED || rq.status != -ENODEV)
 		errx(1, "event %u, status %d", rq.op, rq.status);
