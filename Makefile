@@ -3,7 +3,7 @@
 #
 #	make demo		the main job on a live file system, in a guest
 #	make check		everything is proven; T=NAME one guest test alone, K=6.1|6.12|7.3|debug the kernel of the guests
-#	make bench		instructions per I/O on 6.1 and 6.12
+#	make bench		instructions per I/O on 6.1, 6.12 and 7.3
 #	make			library, tool, examples, and the module for the running kernel if its headers are there
 #	make install		into DESTDIR and PREFIX, with the module's source for DKMS; make uninstall
 #	make debug-kernel	a kernel with KASAN, lockdep, kmemleak and fault injection, for K=debug
@@ -56,7 +56,7 @@ demo:
 
 bench:
 	@scripts/deps bench
-	@for k in 6.1 6.12; do $(MAKE) -s --no-print-directory payload K=$$k || exit 1; done
+	@for k in 6.1 6.12 7.3; do $(MAKE) -s --no-print-directory payload K=$$k || exit 1; done
 	@tests/bench/run
 
 debug-kernel:

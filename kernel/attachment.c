@@ -119,7 +119,7 @@ static bool is_idle(struct bf_attachment *att)
 		struct bf_queue *q = &att->filter->queues[i];
 
 		spin_lock_irq(&q->lock);
-		idle &= !att->lanes[i].nr_tags && !att->lanes[i].nr_waiting;
+		idle &= !att->lanes[i].nr_tags && !att->lanes[i].nr_joined && !att->lanes[i].nr_waiting;
 		spin_unlock_irq(&q->lock);
 	}
 	return idle;
@@ -145,7 +145,7 @@ static void forget_tags(struct bf_attachment *att)
 static bool fits(const struct bf_attachment *att)
 {
 	const struct bf_filter *f = att->filter;
-	bool stacked = !att->dev->may_submit_inline;
+	bool stacked = att->stacked;
 
 	return f->nr_stacked + stacked + (f->nr_attachments + !stacked > f->nr_stacked) <= f->depth;
 }
@@ -156,13 +156,13 @@ static void add_lanes(struct bf_attachment *att, bool add)
 	u32 i;
 
 	lockdep_assert_held(&bf_mutex);
-	if (!att->dev->may_submit_inline)
+	if (att->stacked)
 		f->nr_stacked += add ? 1 : -1;
 	for (i = 0; i < f->nr_queues; i++) {
 		struct bf_queue *q = &f->queues[i];
 
 		spin_lock_irq(&q->lock);
-		att->lanes[i].stacked = !att->dev->may_submit_inline;
+		att->lanes[i].stacked = att->stacked;
 		if (add)
 			bf_lane_add(&att->lanes[i], q);
 		else
@@ -270,7 +270,7 @@ static void init_lanes(struct bf_attachment *att)
 
 /* Takes its own references; the hook must be held by the caller, and becomes the attachment's. */
 static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_device *bdev,
-					      const struct bfuse_interest *interest)
+					      const struct bfuse_attach *arg)
 {
 	struct bf_attachment *att = kzalloc(struct_size(att, lanes, f->nr_queues), GFP_KERNEL);
 
@@ -279,9 +279,9 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 	att->stat = alloc_percpu(struct bf_stat);
 	att->attached = alloc_event(BFUSE_EVENT_ATTACHED);
 	att->detached = alloc_event(BFUSE_EVENT_DETACHED);
-	if (interest->verdicts & BF_WAY_VERBS)
+	if (arg->interest.verdicts & BF_WAY_VERBS)
 		att->ways = bf_ways_alloc(f);
-	if (!att->stat || !att->attached || !att->detached || (!att->ways && (interest->verdicts & BF_WAY_VERBS))) {
+	if (!att->stat || !att->attached || !att->detached || (!att->ways && (arg->interest.verdicts & BF_WAY_VERBS))) {
 		free_percpu(att->stat);
 		bf_ways_free(att->ways);
 		kfree(att->attached);
@@ -300,9 +300,10 @@ static struct bf_attachment *attachment_alloc(struct bf_filter *f, struct block_
 	att->bdev = bdev;
 	att->is_part = bdev_is_partition(bdev);
 	att->sectors = bdev_nr_sectors(bdev);
-	att->rank = bf_rank(bdev, f->altitude);
-	att->interest = *interest;
-	att->match = bf_match_of(interest->ops & f->known_ops);
+	att->rank = bf_rank(bdev, arg->altitude ?: f->altitude);
+	att->layer = arg->layer;
+	att->interest = arg->interest;
+	att->match = bf_match_of(arg->interest.ops & f->known_ops);
 	if (f->unknown == BFUSE_POLICY_ERROR)
 		att->match |= bf_match_of(~f->known_ops);
 	bf_interest_init(att);
@@ -321,6 +322,18 @@ static struct bf_device *device_get(struct gendisk *disk)
 		kref_get(&dev->ref);
 	bf_unlock(noio);
 	return dev ?: bf_device_alloc(disk);
+}
+
+/* The order of the layers is that of the altitudes, as bits of a mask tell of them. */
+static bool is_in_order(const struct bf_attachment *att)
+{
+	struct bf_attachment *other;
+
+	list_for_each_entry(other, &att->filter->attachments, of_filter)
+		if (other->bdev == att->bdev && other->state != BFUSE_STATE_LEAVING &&
+		    (other->rank == att->rank || (other->rank > att->rank) != (other->layer < att->layer)))
+			return false;
+	return true;
 }
 
 /* @replace: also of the living. */
@@ -372,6 +385,9 @@ static int publish(struct bf_attachment *att, const struct seat *seat, u32 flags
 		return -ESRCH;
 	if (other && !may_succeed(att, other, replace))
 		return replace ? -ESRCH : -EEXIST;
+	if (!is_in_order(att))
+		return -EINVAL;
+	att->stacked = !att->dev->may_submit_inline || att->filter->layered;
 	if (!fits(att))
 		return -ENOSPC;
 	if (!dev)
@@ -502,7 +518,7 @@ static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_at
 	err = bf_hook_get();
 	if (err)
 		return err;
-	att = attachment_alloc(f, seat->bdev, &arg->interest);
+	att = attachment_alloc(f, seat->bdev, arg);
 	if (!att) {
 		bf_hook_put();
 		return -ENOMEM;
@@ -595,7 +611,10 @@ long bf_attach(struct bf_filter *own, struct bfuse_attach *arg)
 	struct bf_filter *f = own;
 	long err;
 
-	if ((arg->flags & ~(BFUSE_ATTACH_DEFAULTS | BFUSE_ATTACH_DRAIN | BFUSE_ATTACH_REPLACE)) || !drain_is_good(arg))
+	if ((arg->flags & ~(BFUSE_ATTACH_DEFAULTS | BFUSE_ATTACH_DRAIN | BFUSE_ATTACH_REPLACE)) || !drain_is_good(arg) ||
+	    arg->altitude > BFUSE_ALTITUDE_MAX || arg->layer >= BFUSE_LAYERS_MAX)
+		return -EINVAL;
+	if ((arg->altitude || arg->layer) && (foreign || (f && !f->layered)))
 		return -EINVAL;
 	if (!foreign)
 		return f ? attach_fd(f, arg, false) : -ENOENT;

@@ -60,6 +60,16 @@ bool bf_op_sends_data(u8 op)
 	return op == BFUSE_OP_WRITE || op == BFUSE_OP_ZONE_APPEND;
 }
 
+/* Bits of the same mask become shifts: no table, no branches. */
+#define FLAG(name)	(opf & REQ_##name ? BFUSE_RQ_##name : 0)
+
+static u32 rare_flags(blk_opf_t opf)
+{
+	return FLAG(FUA) | FLAG(PREFLUSH) | FLAG(PRIO) | FLAG(RAHEAD) | FLAG(BACKGROUND) | FLAG(POLLED) | FLAG(NOUNMAP) |
+	       FLAG(SWAP) | FLAG(ATOMIC) | FLAG(NOMERGE) | FLAG(INTEGRITY) |
+	       (opf & REQ_FAILFAST_MASK ? BFUSE_RQ_FAILFAST : 0);
+}
+
 static const struct {
 	blk_opf_t opf;
 	u32 flag;
@@ -84,14 +94,15 @@ static const struct {
 
 u32 bf_bio_flags(struct bio *bio)
 {
-	u32 flags = bio_has_crypt_ctx(bio) ? BFUSE_RQ_ENCRYPTED : 0;
-	unsigned int i;
+	const blk_opf_t rare = REQ_FUA | REQ_PREFLUSH | REQ_PRIO | REQ_RAHEAD | REQ_BACKGROUND | REQ_POLLED | REQ_NOUNMAP |
+			       REQ_SWAP | REQ_ATOMIC | REQ_NOMERGE | REQ_INTEGRITY | REQ_FAILFAST_MASK;
+	const blk_opf_t opf = bio->bi_opf;
+	u32 flags = FLAG(SYNC) | FLAG(META) | FLAG(IDLE) | FLAG(NOWAIT);
 
-	if (!(bio->bi_opf & ~(blk_opf_t)REQ_OP_MASK))
-		return flags;
-	for (i = 0; i < ARRAY_SIZE(flag_map); i++)
-		if (bio->bi_opf & flag_map[i].opf)
-			flags |= flag_map[i].flag;
+	if (unlikely(opf & rare))
+		flags |= rare_flags(opf);
+	if (bio_has_crypt_ctx(bio))
+		flags |= BFUSE_RQ_ENCRYPTED;
 	return flags;
 }
 

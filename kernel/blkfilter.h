@@ -65,7 +65,7 @@
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
 			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_URING | BFUSE_F_LOG | \
-			 BFUSE_F_RANGES | BFUSE_F_CHUNKS | BFUSE_F_MARK)
+			 BFUSE_F_RANGES | BFUSE_F_CHUNKS | BFUSE_F_MARK | BFUSE_F_SPIN | BFUSE_F_LAYERS)
 /* Verbs that name other places. */
 #define BF_WAY_VERBS	(1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD | BF_WAY_VERBS)
@@ -173,7 +173,9 @@ enum bf_tag_state {
 struct bf_request {
 	struct bf_mark		mark;	/* first: bio->bi_private points here */
 	struct bio		*bio;
-	struct bf_attachment	*att;
+	struct bf_attachment	*att;	/* whose request it is; goes down the layers with the verdict */
+	struct bf_attachment	*first;	/* in whose lane the tag counts */
+	struct bf_attachment	*layer[BFUSE_LAYERS_MAX]; /* of @layers, for filters that have such */
 	struct bf_queue		*queue;
 	struct block_device	*bdev;	/* this, and the next three: as intercepted */
 	struct bvec_iter	iter;
@@ -183,10 +185,12 @@ struct bf_request {
 	u32			length;
 	u8			op;
 	u8			state;	/* enum bf_tag_state */
+	u8			layers;	/* who may be @att: 1 << layer; who is not @first is joined by the lane */
 	bool			notify;
 	bool			hold;	/* its completion waits for the filter */
 	bool			completed; /* below; nothing but that completion is left */
 	bool			abandoned; /* settle it when it is no longer BUSY */
+	bool			shadowed; /* its parts went down in its place */
 	bool			with_data; /* its BFUSE_DONE comes with the data of the read in the slot */
 	blk_status_t		status;
 	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */
@@ -204,14 +208,15 @@ struct bf_request {
 struct bf_lane {
 	struct bio_list		waiting;	/* no tag yet, oldest first */
 	u32			nr_waiting;
-	bool			stacked;	/* what it passes down may need further tags of this queue */
+	bool			stacked;	/* what it passes down may need further tags of this queue: for a lower disk or layer */
 	u32			nr_redeliver;	/* so many at the head were with a predecessor */
 	u32			nr_tags;	/* tags in any state but FREE and STALE */
+	u32			nr_joined;	/* tags that count in a higher layer's lane, and may come down here */
 	u32			nr_sent;
 	unsigned long		since;		/* jiffies of the last progress of @waiting */
 	struct list_head	hungry;		/* queue->hungry while anything waits */
 	struct bf_attachment	*att;
-};
+} ____cacheline_aligned_in_smp;
 
 struct bf_event {
 	struct list_head	node;
@@ -246,6 +251,7 @@ struct bf_uring {
 	struct delayed_work	patience;	/* its end, on kernels that can't cancel it */
 };
 
+/* Queues share no cache line, nor do those who send requests and the thread that answers, but for what one tells the other. */
 struct bf_queue {
 	spinlock_t		lock;
 	struct bf_filter	*filter;
@@ -258,7 +264,6 @@ struct bf_queue {
 	u32			nr_read;
 	u32			request_tail;
 	u32			reserved;	/* ring entries promised to BUSY tags */
-	u32			verdict_head;	/* under verdict_mutex */
 	struct bfuse_queue_head	*head;		/* this and the rest of the mapping: hostile */
 	struct bfuse_request	*request_ring;
 	struct bfuse_verdict	*verdict_ring;
@@ -271,16 +276,26 @@ struct bf_queue {
 	struct list_head	injected;	/* completed injects: no room for the entry yet */
 	u32			nr_injects;	/* these, and those under way */
 	struct work_struct	work;		/* pump and copies, where the context may not */
-	struct mutex		verdict_mutex;
+	struct mutex		verdict_mutex ____cacheline_aligned_in_smp;
+	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
+	atomic_t		calls;		/* of BFUSE_ENTER, under way */
+	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
 	struct bf_uring		uring;
 	atomic_t		waiters;	/* threads, and the command, that wait for requests in BFUSE_ENTER */
 	bool			wake;		/* BFUSE_ENTER_WAKE for the next of them */
-};
+	struct blk_plug_cb	wake_plug;	/* ring.c */
+	unsigned long		wake_plug_used;	/* bit 0 */
+	struct task_struct	*spinner;	/* this and what follows: spin.c */
+	wait_queue_head_t	spin_wait;
+	u64			spin_ns;
+	bool			spin_wanted;
+	u32			refused;	/* enum bfuse_reason for the next BFUSE_ENTER; under verdict_mutex */
+	u32			refused_entry;
+} ____cacheline_aligned_in_smp;
 
 struct bf_filter {
-	struct kref		ref;
 	struct list_head	node;		/* bf_filters */
 	struct list_head	attachments;	/* under bf_lock */
 	u32			nr_attachments;
@@ -304,6 +319,7 @@ struct bf_filter {
 	u64			unanswered;
 	u32			call_ms;
 	struct work_struct	match_work;	/* offers what is there already */
+	bool			layered;	/* BFUSE_F_LAYERS */
 	struct bfuse_interest	defaults;
 	struct xarray		targets;	/* bf_target by id, RCU */
 	u32			last_target;
@@ -316,13 +332,14 @@ struct bf_filter {
 	const struct gendisk	*only;		/* compared only: the server's threads may wait for it (server.c) */
 	u32			nr_attaching;	/* bf_server_suspend(), under bf_lock */
 	bool			shared;		/* other processes serve it as well; set and cleared once, under bf_lock */
-	atomic_t		mappings;	/* each of these two may hold the file beside its descriptors */
-	atomic_t		calls;
+	atomic_t		mappings;	/* each may hold the file beside its descriptors, as does each of queue->calls */
+	atomic_t		calls;		/* of BFUSE_ENTER as commands of io_uring */
 	size_t			queue_bytes;
 	u32			off_requests, off_verdicts, off_slots;
 	wait_queue_head_t	poll_wait;
 	struct delayed_work	watch;		/* deadlines */
 	struct work_struct	free;
+	struct kref		ref ____cacheline_aligned_in_smp;	/* plugs take it; all else is seldom written */
 	struct bf_queue		queues[];
 };
 
@@ -382,6 +399,8 @@ struct bf_attachment {
 	struct block_device	*bdev;		/* pinned by its struct device */
 	bool			is_part;
 	u64			rank;
+	u8			layer;
+	bool			stacked;	/* see struct bf_lane */
 	u32			id;
 	u64			match;		/* bf_op_bit() of what to steal: wanted, or unknown and to be failed */
 	u32			narrow;		/* BF_BY_*: what else to ask, see bf_interest_excludes() */
@@ -486,8 +505,14 @@ void bf_chain_remove(struct bf_attachment *att);
 struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid);
 bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid);
 struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bdev, u64 rank);
+struct bf_attachment *bf_chain_below(const struct bf_attachment *att);
 
 /* attachment.c: its life */
+static inline u32 bf_altitude(const struct bf_attachment *att)
+{
+	return (u32)att->rank;
+}
+
 extern struct list_head bf_attachments;
 extern u32 bf_nr_attachments;
 u64 bf_rank(const struct block_device *bdev, u32 altitude);
@@ -639,6 +664,7 @@ void bf_queue_pump(struct bf_queue *q);
 bool bf_queue_has_pending(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
+void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att);
 void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev);
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
 struct bio *bf_tag_take_bio(struct bf_request *rq);
@@ -650,14 +676,32 @@ void bf_lane_add(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_del(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_get(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_put(struct bf_lane *lane, struct bf_queue *q);
+void bf_lane_join(struct bf_lane *lane);
+void bf_lane_part(struct bf_lane *lane);
 u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q);
 void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
 		  bool again);
 
+/* layer.c: several attachments of a filter to one device, in one crossing */
+void bf_layers_join(struct bf_request *rq, struct bio *bio);
+struct bf_attachment *bf_layer(const struct bf_request *rq, u8 layer);
+void bf_layers_take(struct bf_request *rq, struct bf_attachment *from);
+void bf_layers_part(struct bf_request *rq);
+u32 bf_layers_verdicts(const struct bf_request *rq);
+
 /* ring.c: the kernel's end of the request ring */
 u32 bf_ring_room(const struct bf_queue *q);
 void bf_ring_publish(struct bf_queue *q, const struct bfuse_request *desc);
+void bf_ring_advance(struct bf_queue *q);
+
+/* Under the lock, with room: the entry to be written. The filter may see, and spoil, what is there. */
+static inline struct bfuse_request *bf_ring_next(struct bf_queue *q)
+{
+	return &q->request_ring[q->request_tail & (q->filter->entries - 1)];
+}
+
 u32 bf_queue_ready(struct bf_queue *q);
+void bf_queue_rouse(struct bf_queue *q);
 void bf_queue_wake(struct bf_queue *q);
 void bf_queue_wake_plugged(struct bf_queue *q);
 
@@ -680,6 +724,11 @@ const struct gendisk *bf_server_begin(struct bf_queue *q);
 void bf_server_end(struct bf_queue *q);
 int bf_server_suspend(struct bf_filter *f);
 void bf_server_resume(struct bf_filter *f);
+
+/* spin.c: verdicts without a system call */
+int bf_spin_init(struct bf_queue *q, u32 spin_us, u32 number);
+void bf_spin_exit(struct bf_queue *q);
+void bf_spin_kick(struct bf_queue *q);
 
 /* request.c: the way of a bio: mark, present, forward, complete */
 int bf_request_init(void);

@@ -257,6 +257,17 @@ struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bd
 	return NULL;
 }
 
+/* Under RCU: who stands directly below @att, unless that has left the chain. */
+struct bf_attachment *bf_chain_below(const struct bf_attachment *att)
+{
+	struct list_head *next;
+
+	if (!READ_ONCE(att->in_chain))
+		return NULL;
+	next = READ_ONCE(att->node.next);
+	return next == &att->dev->chain ? NULL : list_entry(next, struct bf_attachment, node);
+}
+
 /* The filter's own I/O (of its process @tgid) is not for itself; a filter that gave its policy's way is not there. */
 static __always_inline bool skips(const struct bf_attachment *att, struct bio *bio, u64 op, pid_t tgid)
 {

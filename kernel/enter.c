@@ -35,6 +35,30 @@ bool bf_queue_over(struct bf_queue *q, u32 min)
 	return READ_ONCE(q->wake) && xchg(&q->wake, false);
 }
 
+/*
+ * Sleeps until over(). The first thread that waits in a queue is known by name, which makes it cheap to sleep and to be woken;
+ * others use the wait queue.
+ */
+static int sleep_alone(struct bf_queue *q, u32 min)
+{
+	int err = 0;
+
+	for (;;) {
+		/* Its barrier pairs with bf_queue_wake(): either it sees us sleep, or we see what it has published. */
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (bf_queue_over(q, min))
+			break;
+		if (signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	WRITE_ONCE(q->sleeper, NULL);
+	return err;
+}
+
 static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 {
 	int err;
@@ -48,6 +72,8 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 	if (timeout_ns)
 		err = wait_event_interruptible_hrtimeout(q->wait, bf_queue_over(q, min),
 							 ns_to_ktime(min_t(u64, timeout_ns, KTIME_MAX)));
+	else if (!cmpxchg(&q->sleeper, NULL, current))
+		err = sleep_alone(q, min);
 	else
 		err = wait_event_interruptible(q->wait, bf_queue_over(q, min));
 	atomic_dec(&q->waiters);
@@ -56,15 +82,28 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 	return err ? -EINTR : 0;
 }
 
+/* What the spinner refused meanwhile. Under the verdict_mutex. */
+static int tell_refused(struct bf_queue *q, struct bfuse_enter *arg)
+{
+	if (likely(!q->refused))
+		return 0;
+	arg->reason = q->refused;
+	arg->entry = q->refused_entry;
+	WRITE_ONCE(q->refused, BFUSE_REASON_NONE);
+	return -EINVAL;
+}
+
 static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
 {
 	int err = 0;
 
-	if (READ_ONCE(q->head->verdict_tail) != READ_ONCE(q->verdict_head)) {
+	if (READ_ONCE(q->head->verdict_tail) != READ_ONCE(q->verdict_head) || unlikely(READ_ONCE(q->refused))) {
 		if (mutex_lock_killable(&q->verdict_mutex))
 			return -EINTR;
-		err = bf_verdicts_apply(q, arg);
+		err = tell_refused(q, arg) ?: bf_verdicts_apply(q, arg);
 		mutex_unlock(&q->verdict_mutex);
+		if (!err && !arg->min_requests)
+			bf_spin_kick(q);
 	}
 	if (!err && is_spoiled(q)) {
 		arg->reason = BFUSE_REASON_RING;
@@ -83,23 +122,28 @@ static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 {
 	struct bf_queue *q;
+	long err;
 
-	if (arg->queue >= f->nr_queues || (arg->flags & ~BFUSE_ENTER_WAKE) || arg->min_requests > f->depth)
-		return -EINVAL;
 	arg->verdicts = 0;
 	arg->reason = 0;
 	arg->entry = 0;
+	arg->ready = 0;
+	if (arg->queue >= f->nr_queues || (arg->flags & ~BFUSE_ENTER_WAKE) || arg->min_requests > f->depth)
+		return -EINVAL;
 	q = &f->queues[arg->queue];
 	if (READ_ONCE(f->dead)) {
 		stay_awake(false);
 		return -ESHUTDOWN;
 	}
+	atomic_inc(&q->calls);
 	stay_awake(true);
 	bf_server_note(f);
 	bf_unstall(f);
 	if (arg->flags & BFUSE_ENTER_WAKE) {
 		WRITE_ONCE(q->wake, true);
-		wake_up(&q->wait);
+		bf_queue_rouse(q);
 	}
-	return enter_queue(q, arg);
+	err = enter_queue(q, arg);
+	atomic_dec(&q->calls);
+	return err;
 }

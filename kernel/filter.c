@@ -18,7 +18,7 @@
 LIST_HEAD(bf_filters);	/* by id; under bf_lock */
 static u32 last_id;
 
-static int queue_init(struct bf_queue *q, struct bf_filter *f)
+static int queue_init(struct bf_queue *q, struct bf_filter *f, u32 spin_us)
 {
 	u32 i;
 
@@ -49,7 +49,7 @@ static int queue_init(struct bf_queue *q, struct bf_filter *f)
 		q->free[i] = f->depth - 1 - i;
 	}
 	q->nr_free = f->depth;
-	return 0;
+	return bf_spin_init(q, spin_us, q - f->queues);
 }
 
 static void queue_free(struct bf_queue *q)
@@ -58,6 +58,7 @@ static void queue_free(struct bf_queue *q)
 
 	if (!q->filter)
 		return;
+	bf_spin_exit(q);
 	cancel_work_sync(&q->work);
 	bf_uring_exit(q);
 	list_for_each_entry_safe(ev, next, &q->events, node)
@@ -162,7 +163,7 @@ static int check(const struct bfuse_register *arg)
 	    (arg->flags & ~BFUSE_FILTER_ATTACHABLE) || !arg->nr_queues || arg->nr_queues > BFUSE_QUEUES_MAX ||
 	    !is_power_of_2(arg->depth) || arg->depth > BFUSE_DEPTH_MAX || arg->slot_size > BFUSE_SLOT_MAX ||
 	    (arg->slot_size && (!is_power_of_2(arg->slot_size) || arg->slot_size < SZ_4K)) ||
-	    !policy_is_plain(arg->unknown) || arg->__reserved1)
+	    !policy_is_plain(arg->unknown) || arg->spin_us > BFUSE_SPIN_MAX)
 		return -EINVAL;
 	return 0;
 }
@@ -201,6 +202,7 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	INIT_WORK(&f->free, free_work);
 	memcpy(f->name, arg->name, sizeof(f->name));
 	f->altitude = arg->altitude;
+	f->layered = arg->features & BFUSE_F_LAYERS;
 	f->flags = arg->flags;
 	f->features = arg->features;
 	f->call_ms = arg->call_ms ?: 5000;
@@ -216,7 +218,7 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	if (!err)
 		err = lay_out(f);
 	for (i = 0; !err && i < f->nr_queues; i++)
-		err = queue_init(&f->queues[i], f);
+		err = queue_init(&f->queues[i], f, arg->spin_us);
 	if (!err)
 		return f;
 	filter_free(f);
@@ -259,7 +261,7 @@ static void wake_all(struct bf_filter *f)
 	u32 i;
 
 	for (i = 0; i < f->nr_queues; i++)
-		wake_up_all(&f->queues[i].wait);
+		bf_queue_rouse(&f->queues[i]);
 	wake_up_all(&f->poll_wait);
 }
 
@@ -273,7 +275,7 @@ static void bereave(struct bf_attachment *att)
 		WRITE_ONCE(att->state, BFUSE_STATE_ORPHAN);
 	/* Here, where none of them can be gone already. */
 	bf_log(BFUSE_LOG_DIED, att, 0, 0);
-	pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, att->filter->name, att->filter->altitude,
+	pr_info("%pg: \"%s\" at altitude %u died%s\n", att->bdev, att->filter->name, bf_altitude(att),
 		att->state == BFUSE_STATE_ORPHAN ? " and left an orphan" : "");
 	/* Under bf_lock, where only a LEAVING attachment may be about to end. */
 	if (att->state == BFUSE_STATE_ORPHAN && att->interest.policy == BFUSE_POLICY_HOLD)
@@ -317,6 +319,10 @@ void bf_filter_die(struct bf_filter *f)
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files)
 {
 	long descriptors = file_count(file) - atomic_read(&f->mappings) - atomic_read(&f->calls);
+	u32 i;
+
+	for (i = 0; i < f->nr_queues; i++)
+		descriptors -= atomic_read(&f->queues[i].calls);
 
 	if (f->server_files && f->server_files != files)
 		return;

@@ -45,7 +45,19 @@ void bf_lane_put(struct bf_lane *lane, struct bf_queue *q)
 		return;
 	if (lane->stacked)
 		q->nr_idle_stacked++;
-	if (lane->att->state == BFUSE_STATE_LEAVING)
+	if (!lane->nr_joined && lane->att->state == BFUSE_STATE_LEAVING)
+		queue_work(bf_wq, &lane->att->reap);
+}
+
+/* Under the lock: a tag of another lane keeps this one's attachment as well. */
+void bf_lane_join(struct bf_lane *lane)
+{
+	lane->nr_joined++;
+}
+
+void bf_lane_part(struct bf_lane *lane)
+{
+	if (!--lane->nr_joined && !lane->nr_tags && lane->att->state == BFUSE_STATE_LEAVING)
 		queue_work(bf_wq, &lane->att->reap);
 }
 

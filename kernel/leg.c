@@ -193,6 +193,7 @@ void bf_legs_begin(struct bf_request *rq)
 {
 	bio_clear_polled(rq->bio);
 	rq->built = 0;
+	rq->shadowed = true;
 	rq->status = BLK_STS_OK;
 	atomic_set(&rq->parts, 1);
 }

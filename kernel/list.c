@@ -95,7 +95,7 @@ long bf_next(struct bfuse_next *arg)
 		.state = att->state,
 		.major = MAJOR(att->bdev->bd_dev),
 		.minor = MINOR(att->bdev->bd_dev),
-		.altitude = f->altitude,
+		.altitude = bf_altitude(att),
 		.pid = pid_of(f),
 		.nr_queues = f->nr_queues,
 		.depth = f->depth,

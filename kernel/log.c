@@ -53,6 +53,7 @@ void bf_log(enum bfuse_log_event event, const struct bf_attachment *att, s32 sta
 {
 	struct bfuse_log e = whose(att->filter, att->bdev, att->id);
 
+	e.altitude = bf_altitude(att);
 	append(&e, event, status, count);
 }
 
@@ -61,6 +62,8 @@ void bf_log_call(enum bfuse_log_event event, const struct bf_upcall *call, s32 s
 {
 	struct bfuse_log e = whose(call->filter, call->bdev, call->att ? call->att->id : 0);
 
+	if (call->att)
+		e.altitude = bf_altitude(call->att);
 	append(&e, event, status, count);
 }
 

@@ -81,7 +81,7 @@ static void take_back(struct bf_request *rq)
 
 static bool may_use(const struct bf_request *rq, enum bfuse_verb verb)
 {
-	return rq->att->interest.verdicts & (1u << verb);
+	return bf_layers_verdicts(rq) & (1u << verb);
 }
 
 /* Which way do the data of @rq go at this moment? A failed read has none, but can be given some. */

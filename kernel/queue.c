@@ -65,7 +65,7 @@ void bf_tag_free(struct bf_request *rq)
 	if (rq->state == BF_TAG_STALE)
 		q->nr_stale--;
 	else
-		bf_lane_put(&rq->att->lanes[q - q->filter->queues], q);
+		bf_layers_part(rq);
 	rq->state = BF_TAG_FREE;
 	rq->bio = NULL;
 	q->free[q->nr_free++] = rq - q->requests;
@@ -99,55 +99,70 @@ static void describe(const struct bf_request *rq, struct bfuse_request *desc, u8
 	};
 }
 
+/* Written where it is to be read, all of it: entries are filled much more often than anything else is done to them. */
 static void send(struct bf_request *rq, struct bf_lane *lane, bool with_data, bool redelivered)
 {
-	struct bfuse_request desc;
+	const struct bf_origin *origin = &rq->mark.origin;
+	u32 flags = bf_bio_flags(rq->bio);
 
-	describe(rq, &desc, BFUSE_REQUEST);
-	desc.ioprio = rq->bio->bi_ioprio;
-	desc.flags = bf_bio_flags(rq->bio);
-	desc.cgroup = bf_bio_cgroup(rq->bio);
-	if (rq->mark.origin.injector) {
-		desc.flags |= BFUSE_RQ_INJECTED;
-		desc.injector = rq->mark.origin.injector;
-	}
+	if (unlikely(origin->injector))
+		flags |= BFUSE_RQ_INJECTED;
 	if (with_data)
-		desc.flags |= BFUSE_RQ_PAYLOAD;
+		flags |= BFUSE_RQ_PAYLOAD;
 	if (redelivered)
-		desc.flags |= BFUSE_RQ_REDELIVERED;
+		flags |= BFUSE_RQ_REDELIVERED;
 	rq->state = BF_TAG_SENT;
 	rq->sent = jiffies;
 	lane->nr_sent++;
-	bf_ring_publish(rq->queue, &desc);
+	*bf_ring_next(rq->queue) = (struct bfuse_request){
+		.kind = BFUSE_REQUEST,
+		.op = rq->op,
+		.ioprio = rq->bio->bi_ioprio,
+		.flags = flags,
+		.tag = rq->tag,
+		.sector = rq->sector,
+		.length = rq->length,
+		.attachment = rq->att->id,
+		.time = origin->time,
+		.cgroup = bf_bio_cgroup(rq->bio),
+		.pid = origin->pid,
+		.tgid = origin->tgid,
+		.injector = origin->injector,
+		.cpu = origin->cpu,
+		.layers = rq->layers,
+	};
+	bf_ring_advance(rq->queue);
 }
 
-static void count_delivery(const struct bf_request *rq, bool redelivered)
+void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att)
 {
-	bf_count(rq->att, delivered);
-	bf_count(rq->att, ops[rq->op]);
+	bf_count(att, delivered);
+	bf_count(att, ops[rq->op]);
 	if (rq->op == BFUSE_OP_READ)
-		bf_count_many(rq->att, bytes_read, rq->length);
+		bf_count_many(att, bytes_read, rq->length);
 	else if (bf_op_sends_data(rq->op))
-		bf_count_many(rq->att, bytes_written, rq->length);
-	if (redelivered)
-		bf_count(rq->att, redelivered);
+		bf_count_many(att, bytes_written, rq->length);
+	if (att != rq->first)
+		bf_count(att, taken);
 }
 
-static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, const struct bf_origin *origin)
+static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u8 op, const struct bf_origin *origin)
 {
 	rq->bio = bio;
 	rq->att = lane->att;
+	rq->first = lane->att;
 	rq->bdev = bio->bi_bdev;
 	rq->iter = bio->bi_iter;
 	rq->opf = bio->bi_opf;
 	rq->remapped = bio_flagged(bio, BIO_REMAPPED);
 	rq->sector = bf_bio_sector(bio, lane->att);
 	rq->length = bio->bi_iter.bi_size;
-	rq->op = bf_bio_op(bio);
+	rq->op = op;
 	rq->notify = false;
 	rq->hold = false;
 	rq->completed = false;
 	rq->abandoned = false;
+	rq->shadowed = false;
 	rq->with_data = false;
 	rq->stored = 0;
 	rq->way = NULL;
@@ -155,19 +170,20 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, c
 	rq->mark.origin = *origin;
 	bf_mark_bio(bio, &rq->mark, bf_request_endio);
 	bf_lane_get(lane, rq->queue);
+	bf_layers_join(rq, bio);
 }
 
 /*
  * Gives @bio the free tag @rq and sends it. Drops and retakes the lock to copy data; if the attachment was taken away
  * meanwhile, false: the caller settles the request.
  */
-static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, const struct bf_origin *origin,
-			   bool redelivered, unsigned long *flags)
+static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u8 op, const struct bf_origin *origin,
+		    bool redelivered, unsigned long *flags)
 {
 	struct bf_queue *q = rq->queue;
-	bool with_data = bf_op_sends_data(bf_bio_op(bio)) && (lane->att->interest.payload & (1u << bf_bio_op(bio)));
+	bool with_data = bf_op_sends_data(op) && (lane->att->interest.payload & (1u << op));
 
-	bind(rq, lane, bio, origin);
+	bind(rq, lane, bio, op, origin);
 	if (with_data) {
 		rq->state = BF_TAG_BUSY;
 		q->reserved++;
@@ -178,7 +194,9 @@ static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio
 		if (rq->abandoned)
 			return false;
 	}
-	count_delivery(rq, redelivered);
+	bf_count_delivery(rq, rq->att);
+	if (redelivered)
+		bf_count(rq->att, redelivered);
 	send(rq, lane, with_data, redelivered);
 	return true;
 }
@@ -248,11 +266,12 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	struct bf_queue *q = &f->queues[queue_for(att, bio, origin)];
 	struct bf_lane *lane = &att->lanes[q - f->queues];
 	struct bf_request *rq = NULL;
+	u8 op = bf_bio_op(bio);
 	bool sent = true;
 	enum admission way;
 	unsigned long flags;
 
-	if (!is_known(f, bf_bio_op(bio))) {
+	if (!is_known(f, op)) {
 		bf_count(att, taken);
 		bf_count(att, refused);
 		bf_fail(bio, BLK_STS_NOTSUPP);
@@ -266,7 +285,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	if (way == SEND && !att->adopting && !lane->nr_waiting)
 		rq = tag_get(q, lane);
 	if (rq)
-		sent = deliver(rq, lane, bio, origin, false, &flags);
+		sent = deliver(rq, lane, bio, op, origin, false, &flags);
 	else if (way == SEND || way == WAIT)
 		bf_lane_wait(lane, q, bio, origin, false);
 	spin_unlock_irqrestore(&q->lock, flags);
@@ -431,7 +450,7 @@ void bf_queue_pump(struct bf_queue *q)
 	}
 	while (!q->filter->dead && (lane = next_lane(q)) && (rq = tag_get(q, lane))) {
 		bio = lane_pop(lane, q, &origin, &redelivered);
-		if (!deliver(rq, lane, bio, &origin, redelivered, &flags)) {
+		if (!deliver(rq, lane, bio, bf_bio_op(bio), &origin, redelivered, &flags)) {
 			spin_unlock_irqrestore(&q->lock, flags);
 			bf_settle_tag(rq);
 			spin_lock_irqsave(&q->lock, flags);
@@ -453,13 +472,12 @@ static void pump_later(struct bf_queue *q)
 }
 
 /*
- * @bio, which was @rq's, is done and unmarked. If it isn't held it ends once more, by bio_endio() and not by its bi_end_io,
- * which may be a mere flag (bio_chain_endio). RCU keeps the queue when the tag no longer does.
+ * @bio, which was @rq's, is done and unmarked. If it isn't held it ends once more. RCU keeps the queue when the tag no longer does.
  */
 static void end_request(struct bf_request *rq, struct bio *bio)
 {
 	struct bf_queue *q = rq->queue;
-	bool notify = rq->notify, hold = rq->hold, hungry;
+	bool notify = rq->notify, hold = rq->hold, shadowed = rq->shadowed, hungry;
 	unsigned long flags;
 
 	rcu_read_lock();
@@ -472,7 +490,9 @@ static void end_request(struct bf_request *rq, struct bio *bio)
 	if (notify)
 		bf_queue_wake(q);
 	rcu_read_unlock();
-	if (!hold)
+	if (!hold && !shadowed)
+		bf_end_again(bio);
+	else if (!hold)
 		bf_end_bio(bio);
 }
 

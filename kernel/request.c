@@ -247,6 +247,21 @@ static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
 	queue_work(bf_wq, &stray_work);
 }
 
+/* bio_chain_endio(), whose name isn't exported. */
+static bio_end_io_t *chain_endio;
+
+static void learn_chain_endio(void)
+{
+	struct bio parent, child;
+
+	bio_init(&parent, NULL, NULL, 0, REQ_OP_READ);
+	bio_init(&child, NULL, NULL, 0, REQ_OP_READ);
+	bio_chain(&child, &parent);
+	chain_endio = child.bi_end_io;
+	bio_uninit(&child);
+	bio_uninit(&parent);
+}
+
 static void clone_endio(struct bio *clone)
 {
 	struct bio *bio = clone->bi_private;
@@ -301,6 +316,14 @@ void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origi
 		submit_unseen(bio, origin);
 }
 
+static void submit_below(struct bf_device *dev, struct bio *bio, struct bf_batch *batch)
+{
+	if (dev->may_submit_inline || dev->disk == batch->only)
+		bf_submit(bio);
+	else
+		bf_device_add(dev, bio, batch);
+}
+
 /*
  * @bio, marked for its disk, goes on below @rank of @dev. Once it is under way nothing may be touched that it keeps; @dev lives
  * until then, or as long as the caller's reference.
@@ -310,18 +333,27 @@ void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origi
 void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struct bf_origin *origin,
 		   struct bf_batch *batch)
 {
-	if (bf_present(bio, rank, origin))
-		return;
-	if (dev->may_submit_inline || dev->disk == batch->only)
-		bf_submit(bio);
-	else
-		bf_device_add(dev, bio, batch);
+	if (!bf_present(bio, rank, origin))
+		submit_below(dev, bio, batch);
+}
+
+/*
+ * Nothing is below @att now; the chain is sorted. One that has left its chain doesn't know.
+ */
+static bool is_lowest(const struct bf_attachment *att)
+{
+	return READ_ONCE(att->node.next) == &att->dev->chain && READ_ONCE(att->in_chain);
 }
 
 /* After BFUSE_PASS, @rq in BF_TAG_DOWN, and not to be touched any more. */
 void bf_forward(struct bf_request *rq, struct bf_batch *batch)
 {
-	bf_send_below(rq->att->dev, rq->att->rank, rq->bio, &rq->mark.origin, batch);
+	struct bf_attachment *att = rq->att;
+
+	if (likely(is_lowest(att)))
+		submit_below(att->dev, rq->bio, batch);
+	else
+		bf_send_below(att->dev, att->rank, rq->bio, &rq->mark.origin, batch);
 }
 
 void bf_fail(struct bio *bio, blk_status_t status)
@@ -362,27 +394,15 @@ void bf_end_bio(struct bio *bio)
 }
 
 /*
- * For a bio that bio_endio() has called our bi_end_io for, and that has shed that mark, in the same call: all that bio_endio() has to do is
- * done but for calling the bi_end_io it came with. Only bio_chain_endio() is a mere flag, and not to be called.
+ * bio_endio() for a bio that has been through it, and has shed the mark that it found there. What bio_endio() does beside
+ * calling bi_end_io is done; but where that leads to the end of yet another bio, bf_end_bio() must see to the stack.
  */
-static bio_end_io_t *chain_endio;
-
 void bf_end_again(struct bio *bio)
 {
-	if (unlikely(bio->bi_end_io == chain_endio))
-		bf_end_bio(bio);
-	else if (likely(bio->bi_end_io))
+	if (likely(bio->bi_end_io && bio->bi_end_io != chain_endio && bio->bi_end_io != clone_endio))
 		bio->bi_end_io(bio);
-}
-
-static void learn_chain_endio(void)
-{
-	struct bio parent, bio;
-
-	bio_init(&parent, NULL, NULL, 0, REQ_OP_READ);
-	bio_init(&bio, NULL, NULL, 0, REQ_OP_READ);
-	bio_chain(&bio, &parent);
-	chain_endio = bio.bi_end_io;
+	else
+		bf_end_bio(bio);
 }
 
 /* bi_end_io of a bio below an attachment. Any context, interrupts included. */

@@ -121,7 +121,7 @@ const struct gendisk *bf_server_begin(struct bf_queue *q)
 {
 	const struct bf_filter *f = q->filter;
 
-	if (!READ_ONCE(f->only) || READ_ONCE(f->server_files) != current->files)
+	if (!READ_ONCE(f->only) || (READ_ONCE(f->server_files) != current->files && current != q->spinner))
 		return NULL;
 	/* Pairs with drain(): either it sees this, or we see that there is none. */
 	smp_store_mb(q->waits_for_only, true);

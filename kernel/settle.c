@@ -275,7 +275,7 @@ void bf_settle_hold_expired(struct work_struct *work)
 	if (over) {
 		bf_log(BFUSE_LOG_ABANDONED, att, 0, 0);
 		pr_warn("%pg: no successor for \"%s\" at altitude %u: its requests %s\n", att->bdev, att->filter->name,
-			att->filter->altitude, final_policy(att) == BFUSE_POLICY_PASS ? "pass" : "fail");
+			bf_altitude(att), final_policy(att) == BFUSE_POLICY_PASS ? "pass" : "fail");
 		if (final_policy(att) == BFUSE_POLICY_PASS) {
 			bf_attachment_leave(att, 0);
 			over = false;
@@ -323,6 +323,8 @@ static struct bio *take_late(struct bf_request *rq, struct bf_lane *lane)
 	rq->state = BF_TAG_STALE;
 	rq->queue->nr_stale++;
 	lane->nr_sent--;
+	bf_lane_get(lane, rq->queue);
+	bf_layers_part(rq);
 	return bio;
 }
 
@@ -423,7 +425,7 @@ static void stall(struct bf_attachment *att)
 		return;
 	}
 	pr_warn("%pg: \"%s\" at altitude %u has not answered within %u ms: its policy decides until it does\n",
-		att->bdev, att->filter->name, att->filter->altitude, att->interest.deadline_ms);
+		att->bdev, att->filter->name, bf_altitude(att), att->interest.deadline_ms);
 }
 
 /* Nothing that the kernel could wait for will serve this lane. */

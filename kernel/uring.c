@@ -151,7 +151,7 @@ static int stay(struct bf_queue *q, struct io_uring_cmd *cmd, u32 min, unsigned 
 	smp_mb();
 	bf_unstall(q->filter);
 	if (bf_queue_ready(q) >= min || READ_ONCE(q->filter->dead) || READ_ONCE(q->wake))
-		wake_up(&q->wait);
+		bf_queue_rouse(q);
 	if (BF_URING_PATIENCE)
 		queue_delayed_work(bf_wq, &q->uring.patience, BF_URING_PATIENCE);
 	return -EIOCBQUEUED;
@@ -180,16 +180,6 @@ static int tell_refusal(const struct bfuse_uring_enter *in, const struct bfuse_e
 	return -EINVAL;
 }
 
-static int enter(struct bf_filter *f, struct bfuse_enter *arg)
-{
-	int err;
-
-	atomic_inc(&f->calls);
-	err = bf_enter(f, arg);
-	atomic_dec(&f->calls);
-	return err;
-}
-
 /* Up to 6.1 a positive number is not to be returned from here: io_uring would lose the command if a worker issued it. */
 static int complete_now(struct io_uring_cmd *cmd, int res, unsigned int issue_flags)
 {
@@ -210,7 +200,7 @@ int bf_uring_enter(struct bf_filter *f, struct io_uring_cmd *cmd, unsigned int i
 		return -EINVAL;
 	arg.queue = in.queue;
 	arg.flags = in.flags;
-	err = enter(f, &arg);
+	err = bf_enter(f, &arg);
 	if (arg.reason)
 		return tell_refusal(&in, &arg);
 	if (err)

@@ -14,8 +14,6 @@
 
 static enum bfuse_reason check_form(const struct bfuse_verdict *v)
 {
-	if (v->__reserved0)
-		return BFUSE_REASON_RESERVED;
 	if (v->type >= BFUSE_VERDICT_TYPES)
 		return BFUSE_REASON_TYPE;
 	return bf_way_check_form(v);
@@ -185,6 +183,25 @@ static void take_verdict(struct bf_request *rq, const struct bfuse_verdict *v)
 	rq->state = BF_TAG_DOWN;
 }
 
+/* Under the lock, @rq in BF_TAG_SENT or HELD. */
+static enum bfuse_reason accept(struct bf_request *rq, const struct bfuse_verdict *v)
+{
+	struct bf_attachment *att = bf_layer(rq, v->layer), *from = rq->att;
+	enum bfuse_reason reason;
+
+	if (!att)
+		return BFUSE_REASON_LAYER;
+	rq->att = att;
+	reason = check(rq, v) ?: bf_way_bind(rq, v);
+	if (reason) {
+		rq->att = from;
+		return reason;
+	}
+	bf_layers_take(rq, from);
+	take_verdict(rq, v);
+	return BFUSE_REASON_NONE;
+}
+
 /* Decides under the lock whether @v is good, and if so claims the tag for it. *@found is NULL for a late verdict. */
 static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v, struct bf_request **found)
 {
@@ -206,11 +223,9 @@ static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v
 	} else if (rq->state != BF_TAG_SENT && rq->state != BF_TAG_HELD) {
 		reason = BFUSE_REASON_STATE;
 	} else {
-		reason = check(rq, v) ?: bf_way_bind(rq, v);
-		if (!reason) {
-			take_verdict(rq, v);
+		reason = accept(rq, v);
+		if (!reason)
 			*found = rq;
-		}
 	}
 	spin_unlock_irq(&q->lock);
 	return reason;

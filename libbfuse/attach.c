@@ -131,7 +131,8 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 {
 	switch (err) {
 	case -EEXIST:
-		return fail_altitude(bfuse, attach->fd, label, bfuse->reg.altitude, "choose another with --altitude");
+		return fail_altitude(bfuse, attach->fd, label,
+				     attach->altitude ? attach->altitude : bfuse->reg.altitude, "choose another with --altitude");
 	case -EBUSY:
 		return fail_hook(bfuse, label);
 	case -ETIMEDOUT:
@@ -312,6 +313,14 @@ int bfuse_attach_drained(struct bfuse *bfuse, const char *path, const struct bfu
 int bfuse_replace(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment)
 {
 	struct bfuse_attach attach = { .flags = BFUSE_ATTACH_REPLACE };
+
+	return attach_path(bfuse, &attach, path, interest, attachment);
+}
+
+int bfuse_attach_layer(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t altitude,
+		       unsigned int layer, uint32_t flags, uint32_t *attachment)
+{
+	struct bfuse_attach attach = { .flags = flags, .altitude = altitude, .layer = layer };
 
 	return attach_path(bfuse, &attach, path, interest, attachment);
 }

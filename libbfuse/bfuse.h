@@ -129,6 +129,17 @@ int bfuse_attach_drained(struct bfuse *bfuse, const char *path, const struct bfu
 int bfuse_replace(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment);
 
 /**
+ * bfuse_attach_layer - filter a device at a further altitude.
+ * @altitude: where; 0 stands for the filter's own.
+ * @layer: as struct bfuse_attach says: greater for a lower altitude; bfuse_io.layer tells it to the callbacks.
+ * @flags: 0 or BFUSE_ATTACH_REPLACE.
+ *
+ * Otherwise as bfuse_attach(). -EINVAL, too: the filter was registered without BFUSE_F_LAYERS.
+ */
+int bfuse_attach_layer(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t altitude,
+		       unsigned int layer, uint32_t flags, uint32_t *attachment);
+
+/**
  * bfuse_attach_other - put somebody else's filter on a device.
  * @filter: its id, see bfuse_next_filter(); it must be BFUSE_FILTER_ATTACHABLE.
  *
@@ -474,7 +485,10 @@ int bfuse_queue_inject(struct bfuse_queue *queue, const struct bfuse_inject *inj
 
 /**
  * struct bfuse_io - a request in the hands of a callback filter.
- * @request: as the kernel delivered it.
+ * @request: as the kernel delivered it. For a layer other than the first in @request.layers @request.attachment is that of the
+ *	first.
+ * @layer: for filters with layers, whose turn it is. The callback is called for one layer after the other while they return
+ *	BFUSE_REPLY_PASS, all in one crossing where nobody else is in between.
  * @user: the filter's, for whatever it wants to remember until done(); NULL at delivery.
  *
  * Belongs to the filter from its callback until it is answered, or until done() returns if it was answered with
@@ -483,6 +497,7 @@ int bfuse_queue_inject(struct bfuse_queue *queue, const struct bfuse_inject *inj
 struct bfuse_io {
 	struct bfuse_request request;
 	void *user;
+	unsigned int layer;
 };
 
 /* What a callback returns, or what bfuse_reply() is given. */
@@ -556,6 +571,7 @@ struct bfuse_option {
  * @modifies: they may return BFUSE_REPLY_MODIFY. The same holds.
  * @redirects, @mirrors, @copies: they may call bfuse_io_redirect(), _mirror(), _copy_before(). The same holds.
  * @payload: mask of operations whose data shall come along, see struct bfuse_interest; each needs a callback.
+ * @layers: how many attachments bfuse_main() makes on each device: at the altitude, and those directly below it. 0 stands for 1.
  * @queues, @depth, @slot_size: see struct bfuse_register; 0: one per CPU, 128, and 65536 if there is a payload.
  * @policy, @fallback, @deadline_ms, @hold_ms: see struct bfuse_interest; 0 for defaults.
  * @unknown: BFUSE_POLICY_PASS or BFUSE_POLICY_ERROR for operations newer than this library; 0 for the default.
@@ -602,6 +618,7 @@ struct bfuse_filter {
 	bool mirrors;
 	bool copies;
 	uint32_t payload;
+	uint32_t layers;
 	uint32_t queues;
 	uint32_t depth;
 	uint32_t slot_size;

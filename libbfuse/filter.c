@@ -113,6 +113,8 @@ int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, voi
 		own = *reg;
 	else
 		bfuse_derive(filter, &own);
+	if (filter->layers > 1)
+		own.features |= BFUSE_F_LAYERS;
 	bfuse->filter = filter;
 	bfuse->user = user;
 	for (i = 0; i < BFUSE_OP_COUNT; i++)

@@ -102,6 +102,8 @@ static void complete_registration(struct bfuse_register *reg)
 		reg->features |= BFUSE_F_MODIFY;
 	if (reg->defaults.verdicts & 1u << BFUSE_HOLD)
 		reg->features |= BFUSE_F_HELD;
+	if (reg->spin_us)
+		reg->features |= BFUSE_F_SPIN;
 	if (reg->defaults.verdicts & (1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR))
 		reg->features |= BFUSE_F_TARGETS;
 	if (reg->defaults.flags || reg->defaults.cgroup || reg->defaults.process)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -44,6 +45,18 @@ static void keep_oom_killer_away(struct bfuse *bfuse)
 		warn(bfuse, "can't lower oom_score_adj", errno, "the OOM killer may choose this filter");
 	if (fd >= 0)
 		close(fd);
+}
+
+/*
+ * With its threads, which inherit it. Whoever waits for I/O waits for us, as for a kernel thread with high priority. multipathd
+ * does so as well; and the kernel leaves 5 % of a CPU to others.
+ */
+void bfuse__realtime(struct bfuse *bfuse)
+{
+	const struct sched_param param = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_RR, &param) < 0)
+		warn(bfuse, "can't get real-time priority", errno, "raise ulimit -r, or do without --realtime");
 }
 
 void bfuse_harden(struct bfuse *bfuse)

@@ -43,6 +43,9 @@ struct io {
 	uint32_t done_flags;
 };
 
+/* Entries that are taken and answered together. */
+#define BATCH 64
+
 /**
  * struct bfuse_queue - one pair of rings.
  * @taken: index in the request ring up to which entries were taken; published with the next get or wait, so that the
@@ -51,6 +54,7 @@ struct io {
  * @put: index in the verdict ring up to which verdicts were put.
  * @refusal: of the last command of io_uring whose verdict was refused.
  * @ios: one per tag, for callback filters.
+ * @own: what callbacks of this batch have answered, not yet put: the serving thread's own.
  * @server: the thread that serves the queue, valid if @served.
  */
 struct bfuse_queue {
@@ -64,6 +68,8 @@ struct bfuse_queue {
 	uint32_t taken;
 	pthread_mutex_t lock;
 	uint32_t put;
+	struct bfuse_verdict own[BATCH];
+	unsigned int nr_own;
 	struct bfuse_refusal refusal;
 	struct io *ios;
 	pthread_t server;
@@ -159,6 +165,7 @@ struct bfuse__command {
 	const char *model;
 	bool partitions;
 	bool replace;
+	bool realtime;
 	bool drain;
 	uint32_t drain_ms;
 	bool verbose;
@@ -222,6 +229,8 @@ void bfuse__read_identity(struct bfuse_arrival *device);
 void bfuse__call_done(struct bfuse *bfuse);
 
 /* queue.c */
+int bfuse__queue_put_own(struct bfuse_queue *queue);
+int bfuse__queue_look(struct bfuse_queue *queue);
 int bfuse__queue_map(struct bfuse *bfuse, unsigned int number);
 void bfuse__queue_unmap(struct bfuse_queue *queue);
 
@@ -236,6 +245,8 @@ void bfuse__ios_free(struct bfuse_queue *queue);
 struct io *bfuse__io_begin(struct bfuse_queue *queue, const struct bfuse_request *request);
 void bfuse__io_end(struct io *io);
 
+bool bfuse__passes(const struct io *io, int reply);
+int bfuse__reply_here(struct io *io, int reply);
 bool bfuse__is_served_here(const struct bfuse_queue *queue);
 
 /* inject.c */
@@ -244,6 +255,9 @@ unsigned int bfuse__inject_done(struct bfuse *bfuse, const struct bfuse_request 
 /* options.c: 0, or enum bfuse_exit after a line on stderr */
 int bfuse__parse(struct bfuse__command *command, int argc, char **argv, const struct bfuse_filter *filter, void *user);
 void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filter *filter);
+
+/* harden.c */
+void bfuse__realtime(struct bfuse *bfuse);
 
 /* run.c */
 void bfuse__finish(struct bfuse *bfuse);

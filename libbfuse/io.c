@@ -362,36 +362,61 @@ static void add_places(const struct io *io, struct bfuse_verdict *verdict)
 		with.flags &= ~BFUSE_VERDICT_LENIENT;
 	with.flags |= verdict->flags;
 	with.tag = verdict->tag;
+	with.layer = verdict->layer;
 	*verdict = with;
 }
 
-int bfuse_reply(struct bfuse_io *public, int reply)
+/* Does nothing come of the request but that it goes on? Then it is the next layer's turn. */
+bool bfuse__passes(const struct io *io, int reply)
 {
-	struct io *io = bfuse__io(public);
-	struct bfuse_queue *queue = io->queue;
-	struct bfuse_verdict verdict = { .tag = public->request.tag };
-	bool clear = reply > 0 && reply & BFUSE_REPLY_CLEAR;
-	int err;
+	return reply == BFUSE_REPLY_PASS && io->places.type == BFUSE_PASS && !io->places.flags;
+}
 
+static int to_verdict(struct io *io, int reply, struct bfuse_verdict *verdict)
+{
+	bool clear = reply > 0 && reply & BFUSE_REPLY_CLEAR;
+
+	*verdict = (struct bfuse_verdict){ .tag = io->public.request.tag, .layer = (uint8_t)io->public.layer };
 	if (clear)
 		reply &= ~BFUSE_REPLY_CLEAR;
 	if (!is_reply(io, reply) || (clear && io->held))
 		return -EINVAL;
 	reply = keep_promise(io, reply);
 	if (reply == BFUSE_REPLY_NOTIFY)
-		verdict.flags = BFUSE_VERDICT_NOTIFY;
+		verdict->flags = BFUSE_VERDICT_NOTIFY;
 	else if (reply == BFUSE_REPLY_HOLD)
-		verdict.flags = BFUSE_VERDICT_HOLD;
+		verdict->flags = BFUSE_VERDICT_HOLD;
 	else if (reply == BFUSE_REPLY_MODIFY)
-		modify_verdict(io, &verdict);
+		modify_verdict(io, verdict);
 	else if (reply != BFUSE_REPLY_PASS)
-		complete_verdict(io, reply < 0 ? reply : 0, &verdict);
-	if (goes_on(io, reply) && verdict.type == BFUSE_PASS)
-		add_places(io, &verdict);
-	if (clear && !verdict.status)
-		verdict.flags |= BFUSE_VERDICT_CLEAR;
+		complete_verdict(io, reply < 0 ? reply : 0, verdict);
+	if (goes_on(io, reply) && verdict->type == BFUSE_PASS)
+		add_places(io, verdict);
+	if (clear && !verdict->status)
+		verdict->flags |= BFUSE_VERDICT_CLEAR;
 	/* From the moment that the verdict is in the ring the tag may come again at any time: @io isn't ours any more. */
 	drop_buffer(io);
-	err = bfuse_queue_put(queue, &verdict);
+	return 0;
+}
+
+int bfuse_reply(struct bfuse_io *public, int reply)
+{
+	struct io *io = bfuse__io(public);
+	struct bfuse_queue *queue = io->queue;
+	struct bfuse_verdict verdict;
+	int err = to_verdict(io, reply, &verdict);
+
+	if (!err)
+		err = bfuse_queue_put(queue, &verdict);
 	return err || bfuse__is_served_here(queue) ? err : bfuse_queue_flush(queue);
+}
+
+/* What a callback returned: kept until the whole batch has been handled, and then put into the ring at once. */
+int bfuse__reply_here(struct io *io, int reply)
+{
+	struct bfuse_queue *queue = io->queue;
+	int err = to_verdict(io, reply, &queue->own[queue->nr_own]);
+
+	queue->nr_own += !err;
+	return err;
 }

@@ -63,7 +63,21 @@ static int attach_one(struct bfuse *bfuse, const struct bfuse__command *command,
 	return command->replace ? bfuse_replace(bfuse, device, NULL, NULL) : bfuse_attach(bfuse, device, NULL, NULL);
 }
 
-static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command)
+
+/* Those below the first. */
+static int attach_layers(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter,
+			 const char *device)
+{
+	uint32_t flags = command->replace ? BFUSE_ATTACH_REPLACE : 0;
+	unsigned int layer;
+	int err = 0;
+
+	for (layer = 1; !err && layer < filter->layers; layer++)
+		err = bfuse_attach_layer(bfuse, device, NULL, bfuse->reg.altitude - layer, layer, flags, NULL);
+	return err;
+}
+
+static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter)
 {
 	uint32_t drained;
 	unsigned int i;
@@ -71,6 +85,8 @@ static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command)
 
 	for (i = 0; i < command->nr_devices; i++) {
 		err = attach_one(bfuse, command, command->devices[i], &drained);
+		if (!err)
+			err = attach_layers(bfuse, command, filter, command->devices[i]);
 		if (err)
 			return err;
 		fprintf(stderr, "%s: attached to %s at altitude %u%s\n", command->program, command->devices[i],
@@ -111,13 +127,15 @@ static int serve(struct bfuse *bfuse, const struct bfuse__command *command, cons
 	if (err)
 		return err;
 	bfuse_harden(bfuse);
+	if (command->realtime)
+		bfuse__realtime(bfuse);
 	bfuse->replace = command->replace;
 	err = bfuse_set_filter(bfuse, filter, user, &command->reg);
 	if (!err)
 		err = bfuse_start(bfuse);
 	if (err)
 		return err;
-	failed = attach_all(bfuse, command);
+	failed = attach_all(bfuse, command, filter);
 	if (!failed)
 		failed = match_all(bfuse, command, filter);
 	if (failed)
@@ -185,6 +203,8 @@ static int run_ward(struct bfuse *bfuse, struct bfuse__command *command, const s
 	}
 	bfuse->replace = command->replace;
 	bfuse_harden(bfuse);
+	if (command->realtime)
+		bfuse__realtime(bfuse);
 	err = bfuse_set_filter(bfuse, filter, user, &command->reg);
 	if (!err)
 		err = bfuse__ward_begin(bfuse, &how);
@@ -206,7 +226,7 @@ static void run_guardian(struct bfuse *bfuse, const struct bfuse__command *comma
 	bfuse_harden(bfuse);
 	if (bfuse__guard_begin(bfuse))
 		_exit(bfuse->child_failed || bfuse->child_status < 0 ? report(bfuse, command) : bfuse->child_status);
-	failed = attach_all(bfuse, command);
+	failed = attach_all(bfuse, command, filter);
 	if (!failed)
 		failed = match_all(bfuse, command, filter);
 	if (failed) {

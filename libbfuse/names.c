@@ -57,7 +57,7 @@ static const char *const verdicts[BFUSE_VERBS] = {
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify", "targets",
 	[7] = "inject", [8] = "events", [9] = "drain", [10] = "replace", [11] = "uring", [12] = "log",
-	[13] = "ranges", [14] = "chunks", [15] = "mark" };
+	[13] = "ranges", [14] = "chunks", [15] = "mark", [17] = "spin", [18] = "layers" };
 
 static const char *const log_events[] = {
 	[BFUSE_LOG_ATTACHED] = "attached",   [BFUSE_LOG_DETACHED] = "detached", [BFUSE_LOG_DIED] = "died",
@@ -81,6 +81,7 @@ static const char *const reasons[] = {
 	[BFUSE_REASON_RESERVED] = "a reserved field is not zero",
 	[BFUSE_REASON_OP] = "what it asks for is not defined for this operation",
 	[BFUSE_REASON_TARGET] = "there is no such target, it is read-only, or the range is not in it or not of whole blocks",
+	[BFUSE_REASON_LAYER] = "not a layer that the request was presented to",
 	[BFUSE_REASON_CONTEXT] =
 		"a request with an inline encryption context or integrity metadata can't be changed, held or sent elsewhere",
 	[BFUSE_REASON_LOOP] = "the target is, or lies on, a device that the filter itself filters",

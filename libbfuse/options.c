@@ -27,6 +27,8 @@ enum {
 	OPT_HOLD,
 	OPT_ATTACHABLE,
 	OPT_REPLACE,
+	OPT_REALTIME,
+	OPT_SPIN,
 	OPT_CONFINE,
 	OPT_DRAIN,
 	OPT_DRAIN_TIMEOUT,
@@ -58,6 +60,8 @@ static const struct common_option common[] = {
 	{ { "hold", "MS", "how long a hold lasts" }, OPT_HOLD },
 	{ { "attachable", NULL, "let \"bfuse attach\" put it on further devices" }, OPT_ATTACHABLE },
 	{ { "replace", NULL, "take over from a running filter of the same name and altitude, without a gap" }, OPT_REPLACE },
+	{ { "realtime", NULL, "serve with real-time priority; callbacks must never compute for long" }, OPT_REALTIME },
+	{ { "spin", "US", "look for requests so long before sleeping, without system calls; takes two CPUs a queue" }, OPT_SPIN },
 	{ { "confine", "[=USER]", "serve in a process without privileges, of this user (nobody)" }, OPT_CONFINE },
 	{ { "drain", NULL, "begin when all I/O that was submitted before has completed" }, OPT_DRAIN },
 	{ { "drain-timeout", "MS", "how long that may take; default: 30000" }, OPT_DRAIN_TIMEOUT },
@@ -239,6 +243,11 @@ static int parse_common(struct bfuse__command *command, int id, const char *valu
 	case OPT_REPLACE:
 		command->replace = true;
 		return 0;
+	case OPT_REALTIME:
+		command->realtime = true;
+		return 0;
+	case OPT_SPIN:
+		return parse_number(command, "spin", value, 1, BFUSE_SPIN_MAX, &reg->spin_us);
 	case OPT_CONFINE:
 		return parse_confine(command, value);
 	case OPT_DRAIN:
@@ -340,6 +349,10 @@ static int check_command(const struct bfuse__command *command, const struct bfus
 	if (!command->nr_devices && !waits) {
 		fprintf(stderr, "%s: no device given; use --device PATH, or --match or --attachable to wait for some\n",
 			command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (command->realtime && command->reg.spin_us) {
+		fprintf(stderr, "%s: --spin with --realtime would leave a CPU to nothing else\n", command->program);
 		return BFUSE_EXIT_USAGE;
 	}
 	if (command->reg.defaults.policy != BFUSE_POLICY_HOLD &&

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 int bfuse__queue_map(struct bfuse *bfuse, unsigned int number)
 {
@@ -70,20 +71,91 @@ static bool verdicts_full(const struct bfuse_queue *queue)
 	return queue->put - head >= queue->bfuse->reg.entries;
 }
 
-int bfuse_queue_put(struct bfuse_queue *queue, const struct bfuse_verdict *verdict)
+static void publish_put(struct bfuse_queue *queue)
+{
+	__atomic_store_n(&queue->head->verdict_tail, queue->put, __ATOMIC_RELEASE);
+}
+
+static int put(struct bfuse_queue *queue, const struct bfuse_verdict *verdicts, unsigned int count)
 {
 	uint32_t mask = queue->bfuse->reg.entries - 1;
+	unsigned int i;
 	int err = 0;
 
 	pthread_mutex_lock(&queue->lock);
-	/* Only replies given twice can fill it. The kernel consumes bad entries too, so this ends. */
-	while (verdicts_full(queue) && !err)
-		err = bfuse_queue_flush(queue);
-	if (!err) {
-		queue->verdicts[queue->put++ & mask] = *verdict;
-		__atomic_store_n(&queue->head->verdict_tail, queue->put, __ATOMIC_RELEASE);
+	for (i = 0; i < count && !err; i++) {
+		/* Only replies given twice can fill it. The kernel consumes bad entries too, so this ends. */
+		while (verdicts_full(queue) && !err) {
+			publish_put(queue);
+			err = bfuse_queue_flush(queue);
+		}
+		if (!err)
+			queue->verdicts[queue->put++ & mask] = verdicts[i];
 	}
+	publish_put(queue);
 	pthread_mutex_unlock(&queue->lock);
+	return err;
+}
+
+int bfuse_queue_put(struct bfuse_queue *queue, const struct bfuse_verdict *verdict)
+{
+	return put(queue, verdict, 1);
+}
+
+/* The answers that the callbacks of a batch returned. In the thread that serves the queue. */
+int bfuse__queue_put_own(struct bfuse_queue *queue)
+{
+	int err = queue->nr_own ? put(queue, queue->own, queue->nr_own) : 0;
+
+	queue->nr_own = 0;
+	return err;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Does the kernel's thread not look at what is in the verdict ring? */
+static bool wants_enter(const struct bfuse_queue *queue)
+{
+	if (__atomic_load_n(&queue->head->verdict_head, __ATOMIC_ACQUIRE) == queue->head->verdict_tail)
+		return false;
+	/* It sets the flag and looks once more; we have published, and look at the flag. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(&queue->head->flags, __ATOMIC_RELAXED) & BFUSE_QUEUE_NEED_ENTER;
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+#define TURNS_PER_LOOK_AT_THE_CLOCK 128
+
+/* Spins for requests, reg.spin_us at most. Returns how many there are, or a negative errno. */
+int bfuse__queue_look(struct bfuse_queue *queue)
+{
+	uint64_t end = now_us() + queue->bfuse->reg.spin_us;
+	uint32_t ready;
+	int err = 0, i;
+
+	bfuse__queue_publish(queue);
+	do {
+		for (i = 0; i < TURNS_PER_LOOK_AT_THE_CLOCK && !err; i++) {
+			ready = __atomic_load_n(&queue->head->request_tail, __ATOMIC_ACQUIRE) - queue->taken;
+			if (ready)
+				return (int)ready;
+			if (wants_enter(queue))
+				err = bfuse_queue_flush(queue);
+			relax();
+		}
+	} while (!err && !atomic_load(&queue->bfuse->finished) && now_us() < end);
 	return err;
 }
 

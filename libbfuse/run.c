@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 64
-
 void bfuse__finish(struct bfuse *bfuse)
 {
 	unsigned int i;
@@ -42,12 +40,11 @@ static void take_reply(struct io *io, int reply)
 
 	if (reply == BFUSE_REPLY_LATER)
 		return;
-	/* If the verdict can't be handed over, neither can those of the whole batch, and serve() will hear of it. */
-	if (bfuse_reply(&io->public, reply) != -EINVAL)
+	if (bfuse__reply_here(io, reply) != -EINVAL)
 		return;
 	bfuse__log(bfuse, LOG_ERR, "%s: the callback for %s returned %d, which is no reply here; the request fails",
 		   bfuse->reg.name, bfuse_op_name(op), reply);
-	bfuse_reply(&io->public, -EIO);
+	bfuse__reply_here(io, -EIO);
 }
 
 static void handle_request(struct bfuse_queue *queue, const struct bfuse_request *request)
@@ -55,8 +52,16 @@ static void handle_request(struct bfuse_queue *queue, const struct bfuse_request
 	struct bfuse *bfuse = queue->bfuse;
 	struct io *io = bfuse__io_begin(queue, request);
 	bfuse_op_fn callback = request->op < BFUSE_OP_COUNT ? bfuse->ops[request->op] : NULL;
+	unsigned int layers = request->layers;
+	int reply;
 
-	take_reply(io, callback ? callback(&io->public, bfuse->user) : BFUSE_REPLY_PASS);
+	/* One layer after the other, while they pass it. */
+	do {
+		io->public.layer = layers ? (unsigned int)__builtin_ctz(layers) : 0;
+		layers &= layers - 1;
+		reply = callback ? callback(&io->public, bfuse->user) : BFUSE_REPLY_PASS;
+	} while (layers && bfuse__passes(io, reply));
+	take_reply(io, reply);
 }
 
 static void handle_held(struct bfuse_queue *queue, const struct bfuse_request *done)
@@ -204,11 +209,16 @@ static void serve(struct bfuse_queue *queue)
 		n = bfuse_queue_get(queue, entries, BATCH);
 		for (i = 0; i < n; i++)
 			handle(queue, &entries[i]);
+		ready = bfuse__queue_put_own(queue);
+		if (ready < 0)
+			break;
 		if (!n && is_over(bfuse))
 			return;
 		if (queue->number == 0 && !bfuse->left && atomic_load(&bfuse->stop))
 			leave(bfuse);
-		ready = bfuse_queue_wait(queue, is_over(bfuse) ? 0 : 1, 0);
+		ready = bfuse->reg.spin_us ? bfuse__queue_look(queue) : 0;
+		if (!ready)
+			ready = bfuse_queue_wait(queue, is_over(bfuse) ? 0 : 1, 0);
 	}
 	finish_with(bfuse, ready);
 }

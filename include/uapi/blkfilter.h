@@ -59,6 +59,8 @@
 #define BFUSE_SLOT_MAX		(1u << 20)	/* bytes of payload per tag */
 #define BFUSE_MEMORY_MAX	(1ull << 30)	/* bytes of rings and slots per filter */
 #define BFUSE_DEADLINE_MAX	3600000	/* milliseconds */
+#define BFUSE_SPIN_MAX		1000000	/* microseconds */
+#define BFUSE_LAYERS_MAX	8	/* attachments of one filter to one device */
 #define BFUSE_INJECT_MAX	(1u << 20)	/* bytes of data of one injected request */
 #define BFUSE_CALL_MS_MAX	60000	/* milliseconds */
 #define BFUSE_RULES_MAX		64	/* per filter */
@@ -170,6 +172,9 @@ enum bfuse_event {
  * @status: BFUSE_DONE, BFUSE_INJECTED: 0 or a negative errno. BFUSE_EVENT: see the event.
  * @injector: BFUSE_REQUEST with BFUSE_RQ_INJECTED: id of the filter that did; pid and tgid are its thread's. Otherwise 0.
  * @cpu: CPU that submitted, or for BFUSE_DONE completed, the bio.
+ * @layers: BFUSE_REQUEST: mask of 1u << bfuse_attach.layer. The lowest bit is @attachment; the others are attachments of this
+ *	filter to the same device that the request meets next, one directly after the other, if those before them pass
+ *	it: see bfuse_verdict.layer.
  * @other_status: BFUSE_DONE with BFUSE_RQ_MIRROR_FAILED or BFUSE_RQ_COPY_FAILED: the negative errno of that, for both
  *	that of the copy. Otherwise 0.
  */
@@ -191,7 +196,10 @@ struct bfuse_request {
 		__u32	injector;
 	};
 	__u16	cpu;
-	__s16	other_status;
+	union {
+		__s16	other_status;
+		__u16	layers;
+	};
 };
 
 /**
@@ -293,6 +301,9 @@ enum bfuse_verb {
  *	ETIMEDOUT, ENOMEM, EROFS and EPERM (both reach the submitter as EIO), and EAGAIN (only for BFUSE_RQ_NOWAIT;
  *	io_uring hands it to the application instead of trying again).
  * @tag: the request's.
+ * @layer: out of bfuse_request.layers, whose verdict it is. Those before it in the mask pass the request, as BFUSE_PASS
+ *	without flags; to those behind it, if it passes as well, the request is presented on its own. The BFUSE_DONE has
+ *	the attachment of this layer, and a second verdict this layer.
  * @target, @sector: REDIRECT: where to; 0 in all other verdicts.
  * @mirror, @mirror_sector: MIRROR: where to; else 0.
  * @copy_target, @copy_sector: COPY_BEFORE: where to; else 0.
@@ -304,7 +315,7 @@ enum bfuse_verb {
  */
 struct bfuse_verdict {
 	__u8	type;
-	__u8	__reserved0;
+	__u8	layer;
 	__u16	flags;
 	__s32	status;
 	__u64	tag;
@@ -324,6 +335,7 @@ struct bfuse_verdict {
  * @request_head: written by the filter: entries it has consumed.
  * @verdict_tail: written by the filter: entries published in the verdict ring.
  * @verdict_head: written by the kernel: entries it has consumed.
+ * @flags: written by the kernel: BFUSE_QUEUE_*. For filters that registered with spin_us only.
  */
 struct bfuse_queue_head {
 	__u32	request_tail;
@@ -333,8 +345,17 @@ struct bfuse_queue_head {
 	__u32	verdict_tail;
 	__u32	__pad2[15];
 	__u32	verdict_head;
-	__u32	__pad3[15];
+	__u32	flags;
+	__u32	__pad3[14];
 };
+
+/*
+ * bfuse_queue_head.flags
+ *
+ * NEED_ENTER	nobody looks at the verdict ring: verdicts want a BFUSE_ENTER. Look at it after the store to verdict_tail,
+ *		with a full memory barrier in between.
+ */
+#define BFUSE_QUEUE_NEED_ENTER	(1u << 0)
 
 /**
  * enum bfuse_policy - what becomes of requests that the filter can't answer: it died, or the deadline has passed.
@@ -409,6 +430,8 @@ struct bfuse_interest {
 #define BFUSE_F_RANGES		(1ull << 13)	/* BFUSE_RANGES; flags, cgroup, process in struct bfuse_interest */
 #define BFUSE_F_CHUNKS		(1ull << 14)	/* BFUSE_CHUNKS, BFUSE_VERDICT_CLEAR */
 #define BFUSE_F_MARK		(1ull << 15)	/* BFUSE_MARK */
+#define BFUSE_F_SPIN		(1ull << 17)	/* bfuse_register.spin_us */
+#define BFUSE_F_LAYERS		(1ull << 18)	/* bfuse_attach.altitude and layer; must be registered to use them */
 
 /**
  * struct bfuse_info - BFUSE_GET_INFO: what this module can do. Needs no privilege beyond opening the device.
@@ -452,6 +475,11 @@ struct bfuse_info {
  *	EOPNOTSUPP; for filters whose promise would be broken by any I/O that they don't understand).
  * @call_ms: how long the filter may take for the answer to an event, 1 to BFUSE_CALL_MS_MAX; 0 stands for 5,000. Only with
  *	BFUSE_F_EVENTS.
+ * @spin_us: 0, or for a filter that spins on its request ring rather than wait in BFUSE_ENTER: up to BFUSE_SPIN_MAX. A kernel
+ *	thread for each queue applies verdicts as they appear, until so many microseconds after the last one, or until one is
+ *	refused, which the next BFUSE_ENTER tells; then it sleeps, and bfuse_queue_head.flags says so. A BFUSE_ENTER
+ *	with verdicts and without min_requests has it look again. It takes a processor as a spinning filter does. The first
+ *	call of a thread that serves must be a BFUSE_ENTER all the same.
  * @defaults: what BFUSE_ATTACH uses with BFUSE_ATTACH_DEFAULTS.
  * @filter: out: id of the filter, unique until the module is unloaded.
  * @entries: out: entries of each ring, a power of two. The request ring has room for all that can be in flight.
@@ -483,7 +511,7 @@ struct bfuse_register {
 	__u32	off_requests;
 	__u32	off_verdicts;
 	__u32	off_slots;
-	__u32	__reserved1;
+	__u32	spin_us;
 };
 
 /* struct bfuse_attach.flags */
@@ -529,6 +557,10 @@ enum bfuse_drained {
  * hangs is in the kernel's log. EOPNOTSUPP with the flag also: the driver takes bios and does not count what it has under way (its
  * iostats are off).
  *
+ * @altitude: 0, or where to attach instead of the filter's own altitude: a filter may have several attachments to a device.
+ * @layer: 0 to BFUSE_LAYERS_MAX - 1, greater for a lower altitude of the same device, else EINVAL. Layers that
+ *	follow each other directly see a request in one crossing: see bfuse_request.layers. 0 for somebody else's filter.
+ *
  * BFUSE_ATTACH_REPLACE is for the next version of a running filter: from one moment to the next requests go to the new
  * attachment. The predecessor answers what it has, and then gets BFUSE_EVENT_DETACHED; if it dies first, its successor
  * gets that, too. For a dead predecessor it is as without the flag. ESRCH: there is no filter of this name to replace. Only
@@ -553,6 +585,8 @@ struct bfuse_attach {
 	__u64	adopted;
 	__u32	drain_ms;
 	__u32	drained;
+	__u32	altitude;
+	__u32	layer;
 };
 
 /* struct bfuse_detach.flags */
@@ -591,6 +625,7 @@ enum bfuse_reason {
 	BFUSE_REASON_OP		= 9,	/* a verb that is not defined for this operation */
 	BFUSE_REASON_TARGET	= 10,	/* no such target, read-only, or a range that is not in it or not of whole blocks */
 	BFUSE_REASON_CONTEXT	= 11,	/* inline encryption context or integrity metadata: can't be changed, held or sent elsewhere */
+	BFUSE_REASON_LAYER	= 14,	/* not one of those that the request is presented to */
 	BFUSE_REASON_LOOP	= 13,	/* the target is, or lies on, a device that the filter filters: see struct bfuse_target */
 };
 
@@ -1255,7 +1290,7 @@ BFUSE_ASSERT_SIZE(bfuse_queue_head, 256);
 BFUSE_ASSERT_SIZE(bfuse_interest, 64);
 BFUSE_ASSERT_SIZE(bfuse_info, 64);
 BFUSE_ASSERT_SIZE(bfuse_register, 176);
-BFUSE_ASSERT_SIZE(bfuse_attach, 104);
+BFUSE_ASSERT_SIZE(bfuse_attach, 112);
 BFUSE_ASSERT_SIZE(bfuse_detach, 16);
 BFUSE_ASSERT_SIZE(bfuse_enter, 40);
 BFUSE_ASSERT_SIZE(bfuse_refusal, 8);

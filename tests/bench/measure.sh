@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: instructions per I/O with nothing, dm-linear and blkfilter in the way
+# about: instructions, system calls and context switches per I/O with nothing, dm-linear and blkfilter in the way
 # icount: yes
 # smp: 1
 # memory: 512M
@@ -11,6 +11,10 @@
 # so time is work.  Results go to $OUT/samples, a line for each measurement:
 #
 #	case op block depth instructions
+#
+# and to $OUT/counts, of a round of their own, as counting them costs some:
+#
+#	case op block depth system-calls context-switches
 #
 # While the guest waits for the host its clock runs ahead, on a busy machine by
 # minutes.  So nothing here has a time limit but the harness's generous one.
@@ -50,14 +54,48 @@ add_jobs() {
 		--iomem="$([[ $2 == 4096 ]] && echo malloc || echo shmhuge)"
 		--filename="$device" --direct=1 --size=256M --io_size=100G
 		--disk_util=0 --stonewall
-		--exec_prerun='printf %s $EPOCHREALTIME'
-		--exec_postrun='printf %s $EPOCHREALTIME'
+		--exec_prerun="$ask" --exec_postrun="$ask"
 	)
 	jobs+=(
 		--name="few-$1-$2-$3" "${job[@]}" --number_ios="$WARM_UP"
 		--name="many-$1-$2-$3" "${job[@]}"
 		--number_ios="$((WARM_UP + $(measured_ios "$2")))"
 	)
+}
+
+# What the shell that fio starts before and after a job says.
+# shellcheck disable=SC2016 # for that shell
+CLOCK='printf %s $EPOCHREALTIME'
+CALLS=/sys/kernel/tracing/events/raw_syscalls/sys_enter
+COUNTS="awk '\$1 == \"ctxt\" || \$1 == \"Hits:\" { print \$2 }' /proc/stat $CALLS/hist"
+ask=$CLOCK
+
+# per_io JOB LINE BLOCK: of what COUNTS says, in that line, with two decimals.
+per_io() {
+	local few=few-$1 many=many-$1 side job values=()
+	for job in "$many" "$few"; do
+		for side in postrun prerun; do
+			values+=("$(sed -n "$2p" "$job.$side.txt")")
+		done
+	done
+	awk -v ios="$(measured_ios "$3")" -v more="$((values[0] - values[1] - values[2] + values[3]))" \
+		'BEGIN { printf "%.2f", more / ios }'
+}
+
+# note_counts CASE OP BLOCK DEPTH: one line of $OUT/counts.
+note_counts() {
+	local name="$2-$3-$4"
+	echo "$* $(per_io "$name" 2 "$3") $(per_io "$name" 1 "$3")" >>"$OUT/counts"
+}
+
+# count CASE OP...: the jobs once more, for what can't be had without disturbing the clock.
+count() {
+	local jobs=() ask=$COUNTS
+	each add_jobs -- "${@:2}"
+	echo 'hist:keys=common_pid' >"$CALLS/trigger"
+	fio --output=fio.log "${jobs[@]}" >fio.out 2>&1 || fail "fio: $(cat fio.out fio.log)"
+	echo '!hist:keys=common_pid' >"$CALLS/trigger"
+	each note_counts "$1" -- "${@:2}"
 }
 
 # note CASE OP BLOCK DEPTH: one line of $OUT/samples.
@@ -94,6 +132,7 @@ measure() {
 			fail "fio: $(cat fio.out fio.log)"
 		each note "$1" -- "${@:2}"
 	done
+	count "$@"
 }
 
 # filter_on DEVICE OPTION...: sets $filter, a process that does nothing else.
@@ -122,6 +161,8 @@ filter_off() {
 	wait "$filter" || status=$?
 	((status == 0)) || fail "the filter: status $status, $(cat filter.log)"
 }
+
+mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
 
 # How many pieces a buffer of small pages has in memory is a matter of luck.
 echo 16 >/proc/sys/vm/nr_hugepages
@@ -166,6 +207,21 @@ filter_off
 filter_on "$null"
 measure pass "${OPS[@]}"
 filter_off
+
+filter_on "$null" --realtime
+measure pass-realtime "${OPS[@]}"
+filter_off
+
+filter_on "$null" --notify
+measure pass-notify "${OPS[@]}"
+filter_off
+
+# So many filters one below the other, in one process.
+for layers in 2 8; do
+	filter_on "$null" --layers "$layers"
+	measure "layers-$layers" "${OPS[@]}"
+	filter_off
+done
 
 # The data of a write come with the request, those of a read when it is done.
 filter_on "$null" --payload --slot 131072 --notify --ops read

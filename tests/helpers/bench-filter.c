@@ -9,7 +9,7 @@
 struct bench {
 	uint32_t ops;
 	uint32_t slot_size;
-	unsigned long spin;
+	unsigned long busy;
 	bool payload;
 	bool notify;
 	bool zero;
@@ -20,7 +20,7 @@ static int handle(struct bfuse_io *io, void *user)
 	const struct bench *bench = user;
 	volatile unsigned long i;
 
-	for (i = 0; i < bench->spin; i++)
+	for (i = 0; i < bench->busy; i++)
 		;
 	if (bench->zero)
 		return io->request.op == BFUSE_OP_ZONE_APPEND ? BFUSE_REPLY_PASS : BFUSE_REPLY_COMPLETE;
@@ -42,6 +42,8 @@ static const char *parse_number(const char *value, unsigned long *number)
 	return *value >= '0' && *value <= '9' && !*end ? NULL : "a number is wanted";
 }
 
+static struct bfuse_filter filter;
+
 static const char *option(const char *name, const char *value, void *user)
 {
 	struct bench *bench = user;
@@ -54,8 +56,11 @@ static const char *option(const char *name, const char *value, void *user)
 	} else if (!strcmp(name, "slot")) {
 		wrong = parse_number(value, &number);
 		bench->slot_size = (uint32_t)number;
-	} else if (!strcmp(name, "spin")) {
-		wrong = parse_number(value, &bench->spin);
+	} else if (!strcmp(name, "busy")) {
+		wrong = parse_number(value, &bench->busy);
+	} else if (!strcmp(name, "layers")) {
+		wrong = parse_number(value, &number);
+		filter.layers = (uint32_t)number;
 	} else if (!strcmp(name, "payload")) {
 		bench->payload = true;
 	} else if (!strcmp(name, "notify")) {
@@ -90,13 +95,16 @@ static const struct bfuse_option options[] = {
 	{ "slot", "BYTES", "size of a slot" },
 	{ "notify", NULL, "ask for completions" },
 	{ "zero", NULL, "complete everything at once: reads give zeroes, writes are lost" },
-	{ "spin", "N", "turns of an empty loop per request" },
+	{ "layers", "N", "so many filters of this kind, one below the other, in one" },
+	{ "busy", "N", "turns of an empty loop per request" },
 	{ NULL, NULL, NULL },
 };
 
 int main(int argc, char **argv)
 {
-	static const struct bfuse_filter filter = {
+	struct bench bench = { .ops = BFUSE_OPS_ALL };
+
+	filter = (struct bfuse_filter){
 		.size = sizeof(filter),
 		.name = "bench",
 		.altitude = 500,
@@ -107,7 +115,6 @@ int main(int argc, char **argv)
 		.option = option,
 		.configure = configure,
 	};
-	struct bench bench = { .ops = BFUSE_OPS_ALL };
 
 	return bfuse_main(argc, argv, &filter, &bench);
 }

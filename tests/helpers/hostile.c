@@ -92,7 +92,7 @@ static void malformed_verdicts(struct raw *r)
 	refused(r, (struct bfuse_verdict){ .type = BFUSE_COMPLETE, .status = -EIO, .flags = BFUSE_VERDICT_ZERO },
 		BFUSE_REASON_FLAGS);
 	refused(r, (struct bfuse_verdict){ .mirror_sector = 1 }, BFUSE_REASON_RESERVED);
-	refused(r, (struct bfuse_verdict){ .__reserved0 = 1 }, BFUSE_REASON_RESERVED);
+	refused(r, (struct bfuse_verdict){ .layer = 1 }, BFUSE_REASON_LAYER);
 }
 
 static void tag_twice(struct raw *r)
@@ -217,6 +217,7 @@ static void bad_registrations(void)
 	expect_register(EINVAL, slot_size = 1u << 31);
 	expect_register(EINVAL, unknown = BFUSE_POLICY_HOLD);
 	expect_register(EINVAL, call_ms = 1);
+	expect_register(EINVAL, spin_us = BFUSE_SPIN_MAX + 1);
 	expect_register(EINVAL, defaults.ops = 1u << 31);
 	expect_register(EINVAL, defaults.payload = 1u << BFUSE_OP_WRITE);
 	expect_register(EINVAL, defaults.verdicts = 1u << 31);

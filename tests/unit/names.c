@@ -83,6 +83,8 @@ START_TEST(test_log_events)
 	ck_assert_str_eq(bfuse_log_event_name(99), "unknown");
 	ck_assert_str_eq(bfuse_log_event_name(BFUSE_LOG_OFFERED), "offered");
 	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_LOG)), "log");
+	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_SPIN)), "spin");
+	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_LAYERS)), "layers");
 }
 END_TEST
 

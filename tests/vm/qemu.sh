@@ -15,7 +15,7 @@ START_SECONDS=${START_SECONDS:-90}
 
 # load: how many times as long everything takes on a machine that has more to do than it has processors.
 load() {
-	awk -v cores="$(nproc)" '{ n = int($1 / cores + 0.5); print n < 1 ? 1 : n > 8 ? 8 : n }' /proc/loadavg
+	awk -v cores="$(nproc)" '{ n = int($1 / cores + 0.5); print (n < 1 ? 1 : n > 8 ? 8 : n) }' /proc/loadavg
 }
 
 # scale K SECONDS: the same work takes the debug kernel several times as long.

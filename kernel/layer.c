@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Layers: several attachments of one filter to one device, at different altitudes. Those that stand directly one below the other
+ * get a request together, in one tag and one entry of the ring; the verdict says whose it is, and those above have passed it.
+ *
+ *	chain		900 f/0		800 f/1		500 other	400 f/2
+ *	request for f	layers 0 and 1 ---------+	|		|
+ *	verdict of layer 1, PASS			+-> on its own -+-> on its own, layer 2
+ *
+ * The tag counts in the lane of the first, from delivery to the end, as any tag does: what keeps tags for those that may need
+ * them (lane.c) need not know of layers. The others are joined, which keeps them, and no tag for them: if the verdict is that
+ * of a higher layer, the request comes to them on its own, with a tag of its own, for which the higher lane has left one.
+ *
+ * Only what stands below at the moment of delivery joins. Who attaches in between later did not see what came before.
+ */
+#include "blkfilter.h"
+
+static struct bf_lane *lane_of(const struct bf_request *rq, struct bf_attachment *att)
+{
+	return &att->lanes[rq->queue - rq->queue->filter->queues];
+}
+
+/* On zoned disks the order in which each attachment sees writes matters: they come one by one. */
+static bool may_join(const struct bf_request *rq, struct bf_attachment *next, u64 op)
+{
+	return next->filter == rq->att->filter && next->bdev == rq->att->bdev && (next->match & op) && !READ_ONCE(next->narrow) &&
+	       READ_ONCE(next->state) == BFUSE_STATE_LIVE && !next->adopting && !READ_ONCE(next->heir) &&
+	       !lane_of(rq, next)->nr_waiting && !next->dev->zone_sectors;
+}
+
+/* Under the lock: @rq is to be delivered to its attachment, and to those that stand directly below. */
+void bf_layers_join(struct bf_request *rq, struct bio *bio)
+{
+	struct bf_attachment *att = rq->att;
+	u64 op = bf_op_bit(bio);
+
+	rq->layers = 1u << att->layer;
+	if (likely(!att->filter->layered))
+		return;
+	rq->layer[att->layer] = att;
+	rcu_read_lock();
+	while ((att = bf_chain_below(att)) && may_join(rq, att, op)) {
+		rq->layers |= 1u << att->layer;
+		rq->layer[att->layer] = att;
+		bf_lane_join(lane_of(rq, att));
+	}
+	rcu_read_unlock();
+}
+
+/* Under the lock: the attachment whose verdict on @rq it may be, or NULL. */
+struct bf_attachment *bf_layer(const struct bf_request *rq, u8 layer)
+{
+	if (likely(layer == rq->att->layer))
+		return rq->att;
+	if (layer < rq->att->layer || layer >= BFUSE_LAYERS_MAX || !(rq->layers & (1u << layer)))
+		return NULL;
+	return rq->layer[layer];
+}
+
+/* Under the lock: what one of those who have @rq may do with it. */
+u32 bf_layers_verdicts(const struct bf_request *rq)
+{
+	u32 verdicts = rq->att->interest.verdicts, layer;
+
+	for (layer = 0; unlikely(rq->first->filter->layered) && layer < BFUSE_LAYERS_MAX; layer++)
+		if (rq->layers & (1u << layer))
+			verdicts |= rq->layer[layer]->interest.verdicts;
+	return verdicts;
+}
+
+/* Under the lock: @rq, whose verdict was accepted as that of its attachment, was with @from; those between pass it. */
+void bf_layers_take(struct bf_request *rq, struct bf_attachment *from)
+{
+	struct bf_attachment *att;
+	u32 layer;
+
+	if (likely(!from->filter->layered))
+		return;
+	for (layer = 0; layer < BFUSE_LAYERS_MAX; layer++) {
+		if (!(rq->layers & (1u << layer)))
+			continue;
+		att = rq->layer[layer];
+		if (att != from && layer <= rq->att->layer)
+			bf_count_delivery(rq, att);
+		if (layer < rq->att->layer)
+			bf_count(att, verdicts[BFUSE_PASS]);
+		if (att != rq->att && att != rq->first)
+			bf_lane_part(lane_of(rq, att));
+	}
+	rq->layers = 1u << rq->att->layer;
+	lane_of(rq, from)->nr_sent--;
+	lane_of(rq, rq->att)->nr_sent++;
+}
+
+/* Under the lock: the tag counts no longer, for anybody. */
+void bf_layers_part(struct bf_request *rq)
+{
+	u32 layer;
+
+	for (layer = 0; unlikely(rq->first->filter->layered) && layer < BFUSE_LAYERS_MAX; layer++)
+		if ((rq->layers & (1u << layer)) && rq->layer[layer] != rq->first)
+			bf_lane_part(lane_of(rq, rq->layer[layer]));
+	rq->layers = 0;
+	bf_lane_put(lane_of(rq, rq->first), rq->queue);
+}
