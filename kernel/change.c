@@ -167,6 +167,7 @@ void bf_change_endio(struct bio *bio)
 		smp_rmb();
 		bf_changesets_mark(dev, change->first, change->last);
 	}
+	/* C3: pairs with carry_one() and any_in_flight(). */
 	smp_store_release(&change->dev, NULL);
 	llist_add(&change->node, per_cpu_ptr(&pool, change->cpu));
 	rcu_read_unlock();
@@ -184,6 +185,7 @@ static void carry_one(struct bf_device *dev, struct change *change, bf_change_fn
 
 	/* Pairs with bf_change_track(). */
 	smp_rmb();
+	/* Pairs with bf_change_track(): what it says is there. */
 	if (smp_load_acquire(&change->dev) != dev)
 		return;
 	first = READ_ONCE(change->first);
@@ -228,6 +230,7 @@ static bool any_in_flight(void)
 
 	for (batch = READ_ONCE(batches); batch; batch = batch->next)
 		for (i = 0; i < BATCH; i++)
+			/* Pairs with bf_change_endio(). */
 			if (smp_load_acquire(&batch->changes[i].dev))
 				return true;
 	return false;
