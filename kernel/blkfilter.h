@@ -98,6 +98,7 @@ struct bf_target {
 	bool			forced;		/* each write is to be on stable media */
 	bool			inline_ok;	/* who submits to it waits for hardware only */
 	u32			block_size;
+	u64			sectors;	/* the most that @bdev has had */
 	struct file		*file;
 	struct block_device	*bdev;		/* the file's, or NULL: a regular file */
 	struct block_device	*below;		/* of a regular file: the device of its file system, if it has just one; compared */
@@ -877,7 +878,7 @@ struct bf_target *bf_target_get(struct bf_filter *f, u32 id);
 void bf_target_put(struct bf_target *t);
 bool bf_target_loops(const struct bf_target *t, const struct bf_attachment *att);
 bool bf_range_is_good(u64 sector, u64 bytes, u64 capacity, u32 block_size);
-bool bf_target_takes(const struct bf_target *t, u8 op, u64 sector, u64 bytes);
+bool bf_target_takes(struct bf_target *t, u8 op, u64 sector, u64 bytes);
 void bf_target_submit(struct bf_target *t, struct bio *bio, const struct bf_origin *origin);
 
 /* backing.c: a regular file as a device */

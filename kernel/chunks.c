@@ -21,6 +21,7 @@
 
 #define FIRST_OFFSET	(1ull << 40)
 #define MAX_BITMAPS	(1u << 22)
+#define SPARE_MAPPINGS	16
 
 /* Sectors. Under RCU. */
 bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
@@ -195,6 +196,11 @@ int bf_chunks_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 	int err = -EINVAL;
 
 	noio = bf_lock();
+	/* They hold what was replaced, too; who may only serve shall not fill the memory with it. */
+	if (atomic_read(&f->mappings) >= f->nr_queues + 2 * f->nr_attachments + SPARE_MAPPINGS) {
+		bf_unlock(noio);
+		return -EMFILE;
+	}
 	list_for_each_entry(att, &f->attachments, of_filter) {
 		chunks = rcu_dereference_protected(att->chunks, lockdep_is_held(&bf_mutex));
 		if (chunks && chunks->offset == offset && vma->vm_end - vma->vm_start == chunks->bytes) {

@@ -119,13 +119,23 @@ bool bf_range_is_good(u64 sector, u64 bytes, u64 capacity, u32 block_size)
 	       sector <= capacity - sectors;
 }
 
-static u64 capacity(const struct bf_target *t)
+/*
+ * The most that it has had. What is beyond the end of a device that has shrunk, or is gone (NVMe then sets 0), is not the filter's
+ * mistake: its I/O fails, and that the verdict has said how to take.
+ */
+static u64 capacity(struct bf_target *t)
 {
-	return t->bdev ? bdev_nr_sectors(t->bdev) : file_inode(t->file)->i_sb->s_maxbytes >> SECTOR_SHIFT;
+	u64 sectors;
+
+	if (!t->bdev)
+		return file_inode(t->file)->i_sb->s_maxbytes >> SECTOR_SHIFT;
+	sectors = max_t(u64, READ_ONCE(t->sectors), bdev_nr_sectors(t->bdev));
+	WRITE_ONCE(t->sectors, sectors);
+	return sectors;
 }
 
 /* Can it be asked for @op there? Whether it then knows the operation is its own answer. Any context. */
-bool bf_target_takes(const struct bf_target *t, u8 op, u64 sector, u64 bytes)
+bool bf_target_takes(struct bf_target *t, u8 op, u64 sector, u64 bytes)
 {
 	if (t->read_only && op != BFUSE_OP_READ && op != BFUSE_OP_FLUSH)
 		return false;
@@ -169,6 +179,7 @@ void bf_target_submit(struct bf_target *t, struct bio *bio, const struct bf_orig
 static void describe_device(struct bf_target *t)
 {
 	t->bdev = I_BDEV(t->file->f_mapping->host);
+	t->sectors = bdev_nr_sectors(t->bdev);
 	t->block_size = bdev_logical_block_size(t->bdev);
 	t->inline_ok = bf_disk_is_hardware(t->bdev->bd_disk);
 }

@@ -829,7 +829,7 @@ void bfuse_io_mirror(struct bfuse_io *io, uint32_t target, uint64_t sector);
 void bfuse_io_copy_before(struct bfuse_io *io, uint32_t target, uint64_t sector, uint64_t source, uint32_t length);
 
 /**
- * bfuse_io_lenient - it is not to fail when its mirror or copy does.
+ * bfuse_io_lenient - it is not to fail when its mirror or copy does, if it has one.
  */
 void bfuse_io_lenient(struct bfuse_io *io);
 

@@ -357,6 +357,9 @@ static void add_places(const struct io *io, struct bfuse_verdict *verdict)
 {
 	struct bfuse_verdict with = io->places;
 
+	/* Of what is not done it matters not how a failure would be taken. */
+	if (!(with.flags & (BFUSE_VERDICT_COPY_BEFORE | BFUSE_VERDICT_MIRROR)))
+		with.flags &= ~BFUSE_VERDICT_LENIENT;
 	with.flags |= verdict->flags;
 	with.tag = verdict->tag;
 	with.layer = verdict->layer;

@@ -1118,6 +1118,7 @@ struct bfuse_ranges {
  * can stay, but is looked at by nobody. A successor makes a bitmap of its own.
  *
  * ENOENT: no such attachment of this filter. E2BIG: more than BFUSE_BITMAP_MAX bytes. ENOMEM, EOVERFLOW: too many were made.
+ * EMFILE of mmap(2): more bitmaps are mapped than two for each attachment, and some.
  */
 struct bfuse_chunks {
 	__u32	size;

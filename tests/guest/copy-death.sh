@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # about: kills, detaches and lost targets while copies are under way: each write ends once, and well where it can, and nothing stays behind
-# disks: virtio:48M scsi:48M scsi:48M
+# disks: virtio:48M scsi:48M nvme:48M
 # timeout: 150
 . "${0%/*}/../vm/lib.sh"
 
@@ -67,12 +67,21 @@ wait "$FILTER" || fail "filter: $?"
 wait_until 10 is_idle
 check dmsetup remove slow
 
+# has_written COUNT: requests that the filter has passed.
+has_written() {
+	(($("$BLKFILTER/bin/bfuse" stat "$DISK0" | awk 'NR == 2 { print $8 }') >= $1))
+}
+
 # tear DISK: out of the machine, while chunks are copied to it.
 tear() {
-	load 4 --rate_iops=100 "${@:2}" &
+	load $((8 * SLOWNESS)) --rate_iops=100 "${@:2}" &
 	local load=$! status=0
-	sleep 2
-	echo 1 >"/sys/block/${1##*/}/device/delete"
+	wait_until 20 has_written 20
+	if [[ $1 == *nvme* ]]; then
+		echo 1 >"/sys/block/${1##*/}/device/device/remove"
+	else
+		echo 1 >"/sys/block/${1##*/}/device/delete"
+	fi
 	wait "$load" || status=$?
 	stop_filter "$FILTER"
 	grep -q 'failed copies [1-9]' "filter.$FILTERS.out" ||
@@ -81,8 +90,8 @@ tear() {
 }
 
 # The writes fail, or if it is lenient they don't.
-start_filter places --device "$DISK0" --copy "$DISK2"
-tear "$DISK2" --continue_on_error=write || true
+start_filter places --device "$DISK0" --copy "$DISK1"
+tear "$DISK1" --continue_on_error=write || true
 grep -q 'err= *[1-9]' load.out || fail "no write failed: $(<load.out)"
-start_filter places --device "$DISK0" --copy "$DISK1" --lenient
-tear "$DISK1" || fail "lenient: $(<load.out)"
+start_filter places --device "$DISK0" --copy "$DISK2" --lenient
+tear "$DISK2" || fail "lenient: $(<load.out)"

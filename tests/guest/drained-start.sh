@@ -120,6 +120,6 @@ fi
 # As users ask for it.
 start_filter pass --drain --device "$DISK0" --altitude 700
 grep -q ', drained$' "filter.$FILTERS.err" || fail "the filter says: $(<"filter.$FILTERS.err")"
-start_filter pass --name idle --altitude 600 --attachable
+start_filter pass --name idle --altitude 600 --attachable --device "$DISK1"
 check "$BLKFILTER/bin/bfuse" attach "$DISK0" --filter idle --drain --drain-timeout 60000
 (($("$BLKFILTER/bin/bfuse" events --past | grep -c 'drained: ') >= 2)) || fail "the log does not tell of it"

@@ -37,14 +37,14 @@ test_disk() {
 		fail "the filter of $one has gone though nothing happened: $("$BLKFILTER/bin/bfuse" events --past)"
 	exec {hold}<&-
 	while [[ ! -e stop ]]; do
-		"$BLKFILTER/bin/burst" "$disk" 50 1 >/dev/null || exit 1
+		dd if=/dev/zero of="$disk" oflag=direct bs=4k seek=10000 count=20 status=none || exit 1
 	done &
 	loader=$!
 	check blockdev --rereadpt "$disk"
 	wait_until 10 ended "$of_one"
 	wait_until 10 test -b "$one"
 	: >stop
-	wait "$loader" || fail "burst"
+	wait "$loader" || fail "a write to $disk"
 	rm stop
 	wait "$of_one" || fail "the filter of $one ended with status $?"
 	grep -qx "write 65528 4096 0" <(sed -nE 's/.*"op":"([^"]*)",.*"sector":([0-9]+),"bytes":([0-9]+),.*"status":(-?[0-9]+),.*/\1 \2 \3 \4/p' "filter.${TRACES[$of_one]}.out") ||

@@ -38,7 +38,7 @@ check "$BLKFILTER/bin/answers" "$DISK0"
 load_module null_blk nr_devices=0
 start_station 100 --match 'nullb*' --call "$limit"
 start_station 500 --match 'nullb*' --call "$limit"
-start_station 900 --match 'nullb*' --call "$limit"0
+start_station 900 --match 'nullb*' --call 30000
 
 # Stopped when a device comes: it goes on without that one.
 kill -STOP "${STATION[500]}"
@@ -67,8 +67,8 @@ kill -CONT "${STATION[100]}"
 stop_stations
 
 # It dies over the question: nobody waits for the limit.
-start_station 500 --match 'nullb*' --call "$limit"0 --die offered
-start_station 900 --match 'nullb*' --call "$limit"0 --die leaving
+start_station 500 --match 'nullb*' --call 30000 --die offered
+start_station 900 --match 'nullb*' --call 30000 --die leaving
 takes 0 20000 create
 wait_until 5 told "900 attached $name" 1
 takes 0 20000 null_blk_remove nullb0

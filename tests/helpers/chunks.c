@@ -318,6 +318,27 @@ static void expect_mmap(size_t bytes, int flags, uint64_t offset, int want, cons
 		munmap(mapping, bytes);
 }
 
+/* Old ones that are never unmapped must not fill the memory. */
+static void map_too_many(void)
+{
+	void *mappings[64];
+	int n;
+
+	for (n = 0; n < 64; n++) {
+		struct bfuse_chunks arg = { .size = sizeof(arg), .attachment = watcher.attachment, .chunk_shift = 12 };
+
+		if (ioctl(bfuse_fd(watcher.bfuse), BFUSE_CHUNKS, &arg))
+			err(1, "BFUSE_CHUNKS");
+		mappings[n] = mmap(NULL, arg.bytes, PROT_READ, MAP_SHARED, bfuse_fd(watcher.bfuse), (off_t)arg.offset);
+		if (mappings[n] == MAP_FAILED)
+			break;
+	}
+	if (n < 16 || n == 64 || errno != EMFILE)
+		errx(1, "%d mappings, and %s", n, strerror(errno));
+	while (n--)
+		munmap(mappings[n], 4096);
+}
+
 static atomic_uint refused;
 
 static void note_refusal(void *user, int level, const char *line)
@@ -347,6 +368,8 @@ static int test_refuse(void)
 	expect_mmap(arg.bytes + 4096, MAP_SHARED, arg.offset, EINVAL, "too long");
 	expect_mmap(arg.bytes, MAP_SHARED, arg.offset + 4096, EINVAL, "in the middle");
 	expect_mmap(arg.bytes, MAP_SHARED, 2 * arg.offset, EINVAL, "another one");
+	map_too_many();
+	expect_mmap(arg.bytes, MAP_SHARED, arg.offset, EINVAL, "one that was replaced");
 	expect_chunks((struct bfuse_chunks){ .chunk_shift = 0 }, 0, "the end");
 	expect_mmap(arg.bytes, MAP_SHARED, arg.offset, EINVAL, "one that has gone");
 	/* A verdict that has nothing to clear is refused, and settled at last by the deadline's policy. */

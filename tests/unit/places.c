@@ -12,14 +12,17 @@ static int reply;
 static uint32_t target;
 static unsigned int failed;
 static int registered_result;
+static bool only_lenient;
 
 static int handle(struct bfuse_io *io, void *user)
 {
 	(void)user;
+	bfuse_io_lenient(io);
+	if (only_lenient)
+		return reply;
 	bfuse_io_redirect(io, 1, 8);
 	bfuse_io_mirror(io, 2, 16);
 	bfuse_io_copy_before(io, 3, 24, 32, 4096);
-	bfuse_io_lenient(io);
 	return reply;
 }
 
@@ -56,6 +59,7 @@ static void start(void)
 {
 	fake_reset();
 	target = failed = registered_result = 0;
+	only_lenient = false;
 	bfuse = new_handle();
 	ck_assert_int_eq(bfuse_set_filter(bfuse, &filter, &bfuse, NULL), 0);
 	ck_assert_int_eq(bfuse_start(bfuse), 0);
@@ -97,6 +101,19 @@ START_TEST(test_all_of_it)
 	ck_assert_uint_eq(v->copy_sector, 24);
 	ck_assert_uint_eq(v->copy_source, 32);
 	ck_assert_uint_eq(v->copy_length, 4096);
+	finish();
+}
+END_TEST
+
+/* A verdict that says it and copies nothing would be refused, and its request wait for the deadline. */
+START_TEST(test_lenient_of_nothing)
+{
+	const struct bfuse_verdict want = { .type = BFUSE_PASS, .tag = 5 };
+
+	promise(true);
+	start();
+	only_lenient = true;
+	ck_assert_mem_eq(ask(BFUSE_REPLY_PASS), &want, sizeof(want));
 	finish();
 }
 END_TEST
@@ -165,6 +182,7 @@ Suite *places_suite(void)
 
 	tcase_add_test(tests, test_all_of_it);
 	tcase_add_loop_test(tests, test_not_when_it_ends_here, -1, 1);
+	tcase_add_test(tests, test_lenient_of_nothing);
 	tcase_add_test(tests, test_not_promised);
 	tcase_add_test(tests, test_failure_is_told);
 	tcase_add_loop_test(tests, test_targets_fail, 0, 6);
