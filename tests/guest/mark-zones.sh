@@ -22,6 +22,7 @@ sync
 check umount mnt
 check blkzone reset -o $((8192 * 40)) -l 8192 "$disk"
 backup_stop "$disk" replica
-backup_start "$disk" replica2 16
+# Into the same file: memory is scarce here.
+backup_start "$disk" replica 16
 check blkzone reset "$disk"
-backup_stop "$disk" replica2 1
+backup_stop "$disk" replica 1
