@@ -5,6 +5,12 @@
 # timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
+# Workers let go of them.
+unused() {
+	[[ $(</sys/module/blkfilter/refcnt) == 0 ]]
+}
+
 load_module
 check timeout 100 "$BLKFILTER/bin/heirs" "$DISK0" 400
+wait_until 20 unused
 unload_module
