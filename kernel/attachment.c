@@ -353,11 +353,12 @@ struct seat {
 
 /*
  * Under bf_lock. A device that leaves is unhashed, or the flag set, before device.c is told under this lock, so either we see it
- * or it sees us. Who comes when the filters of a disk are already being called for its removal would not be called any more.
+ * or it sees us. A partition that goes with its disk may be unhashed only later, but its disk is before. Who comes when the
+ * filters of a disk are already being called for its removal would not be called any more.
  */
 static bool is_gone(const struct seat *seat)
 {
-	if (seat->inode ? inode_unhashed(seat->inode) : seat->gone && *seat->gone)
+	if (seat->inode ? inode_unhashed(seat->inode) || !disk_live(seat->bdev->bd_disk) : seat->gone && *seat->gone)
 		return true;
 	return bf_disk_is_leaving(seat->bdev->bd_disk);
 }

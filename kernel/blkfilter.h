@@ -393,7 +393,8 @@ struct bf_attachment {
 	struct list_head	node;		/* device->chain */
 	struct list_head	all;		/* bf_attachments, by id */
 	struct list_head	of_filter;	/* filter->attachments */
-	struct list_head	departed;	/* of whoever calls it for the last time */
+	struct list_head	departed;	/* of whoever calls it for the last time: */
+	bool			claimed;	/* that is one only; under bf_lock */
 	struct bf_device	*dev;
 	struct bf_filter	*filter;
 	struct block_device	*bdev;		/* pinned by its struct device */

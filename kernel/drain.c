@@ -225,7 +225,8 @@ static void undo(struct bf_attachment *att, int err)
 {
 	unsigned int noio = bf_lock();
 
-	if (att->state != BFUSE_STATE_LEAVING) {
+	/* Also of one that leaves: as long as it lets requests wait, it does not get to tell. */
+	if (att->adopting || att->state != BFUSE_STATE_LEAVING) {
 		kfree(att->detached);
 		att->detached = NULL;
 	}

@@ -119,7 +119,7 @@ static void leave(struct bf_attachment *att, bool torn)
 {
 	unsigned int noio = bf_lock();
 
-	att->torn = torn;
+	att->torn |= torn;
 	bf_attachment_leave(att, -ENODEV);
 	bf_unlock(noio);
 }
@@ -159,6 +159,31 @@ static void tear_off(struct bf_attachment *att)
 	settle(att);
 }
 
+/* A partition may be deleted alone while its disk goes, or a disk be torn out while it is removed: who comes first calls. */
+static bool is_first(struct bf_attachment *att)
+{
+	unsigned int noio = bf_lock();
+	bool first = !att->claimed;
+
+	att->claimed = true;
+	bf_unlock(noio);
+	return first;
+}
+
+/* Somebody else calls @att, for whom it leaves as well. He takes no longer than its limits. */
+static void follow(struct bf_attachment *att, bool torn)
+{
+	if (torn) {
+		leave(att, true);
+		synchronize_rcu();
+		settle(att);
+		return;
+	}
+	while (READ_ONCE(att->in_chain))
+		msleep(20);
+	wait_for_completion_timeout(&att->gone, msecs_to_jiffies(att->filter->call_ms));
+}
+
 /*
  * All that the filters passed on shall get to the device while it is there. It does not take long, and a completion that a filter
  * holds gets the limit once more.
@@ -188,6 +213,11 @@ static void call_all(struct gendisk *disk, struct block_device *part, bool torn)
 	if (!dev)
 		return;
 	while ((att = next(disk, part, torn))) {
+		if (!is_first(att)) {
+			follow(att, torn);
+			bf_attachment_put(att);
+			continue;
+		}
 		if (torn)
 			tear_off(att);
 		else

@@ -154,8 +154,10 @@ static void take(struct bfuse *bfuse, struct message *message)
 {
 	switch (message->kind) {
 	case MESSAGE_READY:
+		/* Once, before it sees a request. What it says of itself later could make us take others' attachments for ours. */
+		if (!bfuse->child_ready)
+			bfuse->reg = message->reg;
 		bfuse->child_ready = true;
-		bfuse->reg = message->reg;
 		break;
 	case MESSAGE_ATTACHED:
 		take_attached(bfuse, message->attachment);

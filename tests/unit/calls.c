@@ -3,10 +3,12 @@
  * Devices that are offered and that leave, in front of the fake kernel.
  */
 #include "fake.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct bfuse *bfuse;
@@ -194,6 +196,36 @@ START_TEST(test_bad_rules)
 }
 END_TEST
 
+/* What a ward says of itself counts once: it may be somebody else's by then. */
+START_TEST(test_ready_once)
+{
+	const struct message messages[] = {
+		{ .kind = MESSAGE_READY, .reg = { .filter = 3, .name = "honest" } },
+		{ .kind = MESSAGE_READY, .reg = { .filter = 4, .name = "other" } },
+		{ .kind = MESSAGE_MATCHED, .attachment = 1 },
+	};
+	int ends[2];
+	size_t i;
+
+	fake_reset();
+	bfuse = bfuse_new();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(send(ends[1], &messages[i], sizeof(messages[i]), 0), sizeof(messages[i]));
+	close(ends[1]);
+	bfuse->control = ends[0];
+	ck_assert_int_eq(bfuse__guard_begin(bfuse), 0);
+	ck_assert_uint_eq(bfuse->reg.filter, 3);
+	bfuse->nr_rules = 1;
+	bfuse__guard_wait_matched(bfuse);
+	ck_assert_uint_eq(bfuse->matched, 1);
+	ck_assert_uint_eq(bfuse->reg.filter, 3);
+	ck_assert_str_eq(bfuse->reg.name, "honest");
+	bfuse->nr_rules = 0;
+	bfuse_free(bfuse);
+}
+END_TEST
+
 Suite *calls_suite(void)
 {
 	Suite *suite = suite_create("calls");
@@ -209,6 +241,7 @@ Suite *calls_suite(void)
 	tcase_add_test(served, test_failed_attach);
 	tcase_add_test(served, test_leaving);
 	tcase_add_test(others, test_bad_rules);
+	tcase_add_test(others, test_ready_once);
 	suite_add_tcase(suite, served);
 	suite_add_tcase(suite, others);
 	return suite;
