@@ -113,6 +113,7 @@ struct bf_target {
 struct bf_range {
 	struct rb_node		rb;
 	u64			start, last, subtree_last;
+	u64			turn;		/* who waits, waits for lower ones; 0: has none yet */
 	struct list_head	parked;
 	struct list_head	node;		/* in another's @parked, or bf_ways.hungry */
 };
@@ -139,6 +140,7 @@ struct bf_way {
 struct bf_copies {
 	struct kref		ref;
 	spinlock_t		lock;
+	u64			last_turn;
 	struct rb_root_cached	ranges;
 };
 
