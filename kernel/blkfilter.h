@@ -192,7 +192,7 @@ struct bf_request {
 	bool			hold;	/* its completion waits for the filter */
 	bool			completed; /* below; nothing but that completion is left */
 	bool			abandoned; /* settle it when it is no longer BUSY */
-	bool			shadowed; /* its parts went down in its place */
+	bool			shadowed; /* its bio went nowhere: its parts did, or nothing */
 	bool			with_data; /* its BFUSE_DONE comes with the data of the read in the slot */
 	blk_status_t		status;
 	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */

@@ -211,6 +211,8 @@ static void fail(struct bf_request *rq, blk_status_t status)
 {
 	bf_unstage(rq);
 	bf_way_release(rq);
+	/* Nor has its bio been through bio_endio(). */
+	rq->shadowed = true;
 	rq->bio->bi_status = status;
 	bf_request_endio(rq->bio);
 }
