@@ -11,7 +11,8 @@
  *
  * "Now" is the moment of the attach: have the file system frozen or quiet then, for what was on its way already may be
  * in the image or not. When the store is full the snapshot is lost, and not the device's writes: its copies are
- * lenient.
+ * lenient. It is lost as well when anything has changed the device without being seen: because the program was stopped for longer
+ * than its deadline, or was detached. An image is good if, and only if, the exit status is 0.
  */
 #include <bfuse.h>
 
@@ -23,6 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -38,11 +41,13 @@
 struct snapshot {
 	int device, store, image;
 	struct bfuse *bfuse;
-	uint32_t target;
-	uint64_t sectors; /* of the device */
+	uint32_t target, attachment;
+	uint64_t sectors; /* of the device, when it was attached to */
+	uint64_t room; /* sectors of the store */
 	uint64_t *places; /* by chunk; with @lock */
 	uint64_t next; /* free sector of the store */
-	bool broken, exported;
+	const char *broken; /* why nothing will come of it; with @lock */
+	bool exported;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pthread_t exporter;
@@ -85,18 +90,34 @@ static bool narrow(const struct snapshot *s, struct copy *copy)
 	return copy->first <= copy->last;
 }
 
+/* The device's changes go on. */
+static int give_up(struct snapshot *s, const char *why)
+{
+	s->broken = why;
+	pthread_cond_broadcast(&s->changed);
+	return BFUSE_REPLY_PASS;
+}
+
 static int change_locked(struct snapshot *s, struct bfuse_io *io)
 {
 	const struct bfuse_request *rq = &io->request;
 	struct copy c = { .first = rq->sector / SECTORS, .last = (rq->sector + rq->length / 512 - 1) / SECTORS, .sector = s->next };
 	uint64_t bytes;
 
+	/* What the device has grown by is not in the image. */
+	if (c.last > (s->sectors - 1) / SECTORS)
+		c.last = (s->sectors - 1) / SECTORS;
 	if (s->broken || !narrow(s, &c))
 		return BFUSE_REPLY_PASS;
 	bytes = (end_of(s, c.last) - c.first * SECTORS) * 512;
+	if (bytes > UINT32_MAX)
+		return give_up(s, "a discard is too large to preserve what was there");
+	/* The module would refuse it, and the device's change would wait. */
+	if (s->next + (c.last - c.first + 1) * SECTORS > s->room)
+		return give_up(s, "the store is full");
 	io->user = malloc(sizeof(c));
-	if (!io->user || bytes > UINT32_MAX)
-		return free(io->user), -EOPNOTSUPP;
+	if (!io->user)
+		return give_up(s, "no memory");
 	memcpy(io->user, &c, sizeof(c));
 	mark(s, &c, true);
 	s->next += (c.last - c.first + 1) * SECTORS;
@@ -122,7 +143,7 @@ static void done(struct bfuse_io *io, const struct bfuse_request *entry, void *u
 
 	pthread_mutex_lock(&s->lock);
 	if (entry->flags & BFUSE_RQ_COPY_FAILED)
-		s->broken = true;
+		give_up(s, "the store failed, or is full");
 	else if (io->user)
 		mark(s, io->user, false);
 	pthread_cond_broadcast(&s->changed);
@@ -130,14 +151,34 @@ static void done(struct bfuse_io *io, const struct bfuse_request *entry, void *u
 	free(io->user);
 }
 
+/* Has every change since the attach been seen? */
+static bool has_seen_all(struct snapshot *s)
+{
+	struct bfuse_next next = { .attachment = s->attachment - 1 };
+
+	return bfuse_next_attachment(s->bfuse, &next) == 1 && next.attachment == s->attachment && next.state == BFUSE_STATE_LIVE &&
+	       !next.stat.timeouts && !next.stat.passed_by_policy;
+}
+
+/* For a while: the end of a copy that was begun too late, or refused, is never told. */
+static void wait_for_copy(struct snapshot *s)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec++;
+	if (pthread_cond_timedwait(&s->changed, &s->lock, &end) == ETIMEDOUT && !s->broken && !has_seen_all(s))
+		give_up(s, "a change was not seen");
+}
+
 /* Where the chunk has been preserved, 0: nowhere, as it has not changed; waits for a copy under way. */
-static uint64_t place_of(struct snapshot *s, uint64_t chunk, bool *broken)
+static uint64_t place_of(struct snapshot *s, uint64_t chunk, const char **broken)
 {
 	uint64_t place;
 
 	pthread_mutex_lock(&s->lock);
 	while (s->places[chunk] & PENDING && !s->broken)
-		pthread_cond_wait(&s->changed, &s->lock);
+		wait_for_copy(s);
 	place = s->places[chunk];
 	*broken = s->broken;
 	pthread_mutex_unlock(&s->lock);
@@ -153,11 +194,12 @@ static bool read_all(int fd, void *buffer, size_t bytes, uint64_t sector)
 static const char *export_chunk(struct snapshot *s, uint64_t chunk, void *buffer, unsigned long *preserved)
 {
 	size_t bytes = (end_of(s, chunk) - chunk * SECTORS) * 512;
-	bool fine = read_all(s->device, buffer, bytes, chunk * SECTORS), broken;
+	bool fine = read_all(s->device, buffer, bytes, chunk * SECTORS);
+	const char *broken;
 	uint64_t place = place_of(s, chunk, &broken);
 
 	if (broken)
-		return "the store failed, or is full";
+		return broken;
 	if (place)
 		fine = read_all(s->store, buffer, bytes, SECTOR_OF(place));
 	*preserved += !!place;
@@ -178,6 +220,8 @@ static void *export(void *user)
 		wrong = export_chunk(s, chunk, buffer, &preserved);
 	if (!wrong && fsync(s->image))
 		wrong = "the image can't be written";
+	if (!wrong && !has_seen_all(s))
+		wrong = "a change was not seen";
 	if (wrong)
 		fprintf(stderr, "snapshot: chunk %llu: %s\n", (unsigned long long)chunk - 1, wrong);
 	else
@@ -197,13 +241,32 @@ static int open_or_die(const char *path, int flags)
 	return fd;
 }
 
+/* What the module writes to a device is not in the page cache: there read-ahead would leave what was there before. */
+static void open_store(struct snapshot *s, const char *path)
+{
+	struct stat st;
+	uint64_t bytes;
+
+	s->store = open_or_die(path, O_RDWR | O_CREAT);
+	s->room = UINT64_MAX;
+	if (fstat(s->store, &st))
+		err(BFUSE_EXIT_OTHER, "%s", path);
+	if (!S_ISBLK(st.st_mode))
+		return;
+	close(s->store);
+	s->store = open_or_die(path, O_RDWR | O_DIRECT);
+	if (ioctl(s->store, BLKGETSIZE64, &bytes))
+		err(BFUSE_EXIT_OTHER, "%s", path);
+	s->room = bytes / 512;
+}
+
 static void set_up(struct snapshot *s, char **paths)
 {
 	uint64_t bytes;
 
 	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
-	s->store = open_or_die(paths[1], O_RDWR | O_CREAT);
-	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT);
+	open_store(s, paths[1]);
+	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT | O_TRUNC);
 	if (ioctl(s->device, BLKGETSIZE64, &bytes))
 		err(BFUSE_EXIT_NO_DEVICE, "%s", paths[0]);
 	s->sectors = bytes / 512;
@@ -236,7 +299,7 @@ static int run(struct snapshot *s, const char *device)
 	bfuse_harden(s->bfuse);
 	if (bfuse_open(s->bfuse) || bfuse_set_filter(s->bfuse, &filter, s, NULL) ||
 	    bfuse_target(s->bfuse, s->store, 0, &s->target) || bfuse_start(s->bfuse) ||
-	    bfuse_attach(s->bfuse, device, NULL, NULL))
+	    bfuse_attach(s->bfuse, device, NULL, &s->attachment))
 		return -1;
 	fprintf(stderr, "snapshot: attached to %s\n", device);
 	if (pthread_create(&s->exporter, NULL, export, s))

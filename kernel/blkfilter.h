@@ -113,6 +113,7 @@ struct bf_target {
 struct bf_range {
 	struct rb_node		rb;
 	u64			start, last, subtree_last;
+	u64			turn;		/* who waits, waits for lower ones; 0: has none yet */
 	struct list_head	parked;
 	struct list_head	node;		/* in another's @parked, or bf_ways.hungry */
 };
@@ -139,6 +140,7 @@ struct bf_way {
 struct bf_copies {
 	struct kref		ref;
 	spinlock_t		lock;
+	u64			last_turn;
 	struct rb_root_cached	ranges;
 };
 
@@ -190,7 +192,7 @@ struct bf_request {
 	bool			hold;	/* its completion waits for the filter */
 	bool			completed; /* below; nothing but that completion is left */
 	bool			abandoned; /* settle it when it is no longer BUSY */
-	bool			shadowed; /* its parts went down in its place */
+	bool			shadowed; /* its bio went nowhere: its parts did, or nothing */
 	bool			with_data; /* its BFUSE_DONE comes with the data of the read in the slot */
 	blk_status_t		status;
 	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */

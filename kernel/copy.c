@@ -6,10 +6,11 @@
  *								  ^		 |
  *								  +- next piece -+
  *
- * Copies under way stand in a tree of ranges of their attachment, which its successor inherits, each with the hull of
- * what it copies and what its request changes. A request that would change or copy something in it is parked there, and
- * looks again when the copy is done; so nothing gets between a copy and its request but what went down before. A parked
- * request needs no memory, and waits for I/O only.
+ * Copies, under way or parked, stand in a tree of ranges of their attachment, which its successor inherits, each with the hull of
+ * what it copies and what its request changes. A request that comes later and would change or copy something in it is
+ * parked there, and looks again when the copy is done; so nothing gets between a copy and its request but what went down
+ * before. Who waits, waits for an earlier one, so the earliest waits for nobody. A parked request needs no memory, and
+ * waits for I/O only.
  *
  * Completions may come in an interrupt, so each step is the work of a worker of the attachment. The pages of a copy
  * come from a single allocation if possible. Nobody waits for them, for who waits might be the one that is to make
@@ -57,7 +58,17 @@ static bool overlap(const struct bf_range *a, const struct bf_range *b)
 	return a->start <= b->last && b->start <= a->last;
 }
 
-/* Parks @rq, or if it has to copy lets others be parked behind it. True: it is parked. */
+/* Under the lock: a copy in the range that came before it. */
+static struct bf_range *earlier(struct bf_copies *c, const struct bf_range *range)
+{
+	struct bf_range *other = range_iter_first(&c->ranges, range->start, range->last);
+
+	while (other && other->turn >= range->turn)
+		other = range_iter_next(other, range->start, range->last);
+	return other;
+}
+
+/* Parks @rq, and if it has to copy lets others be parked behind it, from the first time on. True: it is parked. */
 static bool enter(struct bf_request *rq)
 {
 	struct bf_copies *c = rq->att->ways->copies;
@@ -65,11 +76,14 @@ static bool enter(struct bf_request *rq)
 	struct bf_range *other;
 
 	spin_lock_irq(&c->lock);
-	other = range_iter_first(&c->ranges, way->range.start, way->range.last);
+	if (!way->range.turn) {
+		way->range.turn = ++c->last_turn;
+		if (copies(way))
+			range_insert(&way->range, &c->ranges);
+	}
+	other = earlier(c, &way->range);
 	if (other)
 		list_add_tail(&way->range.node, &other->parked);
-	else if (copies(way))
-		range_insert(&way->range, &c->ranges);
 	spin_unlock_irq(&c->lock);
 	return other;
 }
@@ -197,9 +211,13 @@ static void fail(struct bf_request *rq, blk_status_t status)
 {
 	bf_unstage(rq);
 	bf_way_release(rq);
+	/* Nor has its bio been through bio_endio(). */
+	rq->shadowed = true;
 	rq->bio->bi_status = status;
 	bf_request_endio(rq->bio);
 }
+
+static bool wait_or_copy(struct bf_request *rq, struct bf_batch *batch);
 
 /* Was parked behind a copy of @source that ended with @status, not 0 if that counts. */
 static void resume(struct bf_request *rq, const struct bf_range *source, blk_status_t status, struct bf_batch *batch)
@@ -209,8 +227,8 @@ static void resume(struct bf_request *rq, const struct bf_range *source, blk_sta
 	if (status && !copies(rq->way) && changes(rq, &range) && overlap(&range, source)) {
 		bf_way_failed(rq, BF_LEG_COPY, status);
 		fail(rq, status);
-	} else {
-		bf_way_begin(rq, batch);
+	} else if (!wait_or_copy(rq, batch)) {
+		bf_way_go(rq, batch);
 	}
 }
 
@@ -293,7 +311,23 @@ void bf_copy_endio(struct bf_leg *leg)
 	queue_work(leg->rq->att->ways->wq, &leg->rq->work);
 }
 
-/* True: @rq has something to wait for, and will go on by itself. The filter's thread, or a worker. */
+/* As below. */
+static bool wait_or_copy(struct bf_request *rq, struct bf_batch *batch)
+{
+	struct bf_way *way = rq->way;
+
+	if (enter(rq))
+		return true;
+	if (!copies(way))
+		return false;
+	INIT_WORK(&rq->work, work);
+	way->copying = true;
+	if (!bf_copy_feed(rq, batch))
+		bf_way_starve(rq);
+	return true;
+}
+
+/* True: @rq has something to wait for, and will go on by itself. The filter's thread. */
 bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
@@ -306,13 +340,5 @@ bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch)
 	if (!relevant && !copies(way))
 		return false;
 	INIT_LIST_HEAD(&way->range.parked);
-	if (enter(rq))
-		return true;
-	if (!copies(way))
-		return false;
-	INIT_WORK(&rq->work, work);
-	way->copying = true;
-	if (!bf_copy_feed(rq, batch))
-		bf_way_starve(rq);
-	return true;
+	return wait_or_copy(rq, batch);
 }

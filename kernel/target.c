@@ -234,7 +234,8 @@ static struct bf_target *target_alloc(struct file *file, u32 flags)
 	return t;
 }
 
-static int publish(struct bf_filter *f, struct bf_target *t)
+/* From then on anybody may let it go. */
+static int publish(struct bf_filter *f, struct bf_target *t, u32 *id)
 {
 	unsigned int noio = bf_lock();
 	int err;
@@ -245,8 +246,10 @@ static int publish(struct bf_filter *f, struct bf_target *t)
 		err = -ENOSPC;
 	else
 		err = xa_alloc_cyclic(&f->targets, &t->id, t, XA_LIMIT(1, INT_MAX), &f->last_target, GFP_NOIO);
-	if (err >= 0)
+	if (err >= 0) {
 		f->nr_targets++;
+		*id = t->id;
+	}
 	bf_unlock(noio);
 	return min(err, 0);
 }
@@ -272,11 +275,9 @@ long bf_target_add(struct bf_filter *f, struct bfuse_target *arg)
 		return -ENOMEM;
 	arg->block_size = t->block_size;
 	arg->sectors = capacity(t);
-	err = publish(f, t);
+	err = publish(f, t, &arg->target);
 	if (err)
 		bf_target_put(t);
-	else
-		arg->target = t->id;
 	return err;
 }
 

@@ -72,3 +72,26 @@ check fio --name=c --filename="$DISK0" --rw=write --bs=64k --direct=1 --ioengine
 expect_status 1 wait "$snapshot"
 grep -q 'the store failed' snapshot.err || fail "$(<snapshot.err)"
 umount small
+
+# So does a device as the store, at once.
+load_module dm_mod
+check dmsetup create tiny --table "0 1024 linear $DISK1 0"
+"$BLKFILTER/bin/snapshot" "$DISK0" /dev/mapper/tiny image >snapshot.out 2>snapshot.err &
+snapshot=$!
+wait_until 10 grep -q attached snapshot.err
+check timeout 20 fio --name=d --filename="$DISK0" --rw=write --bs=64k --direct=1 --ioengine=libaio --iodepth=16 --size=24m --output=d.out
+expect_status 1 wait "$snapshot"
+grep -q 'the store is full' snapshot.err || fail "$(<snapshot.err)"
+
+# Detached before the image is done, it can't vouch for it.
+check dmsetup create slow --table "0 49152 linear $DISK1 65536"
+check dmsetup suspend --noflush --nolockfs slow
+"$BLKFILTER/bin/snapshot" "$DISK0" store /dev/mapper/slow >snapshot.out 2>snapshot.err &
+snapshot=$!
+wait_until 10 grep -q attached snapshot.err
+check "$BLKFILTER/bin/bfuse" detach "$DISK0"
+check dmsetup resume slow
+expect_status 1 wait "$snapshot"
+grep -q 'not seen' snapshot.err || fail "$(<snapshot.err)"
+check dmsetup remove slow
+check dmsetup remove tiny

@@ -546,6 +546,35 @@ static void copying(struct raw *r)
 	expect(holds(device, 1024, '1', K4) && holds(device, 1032, 'D', K4) && holds(device, 0, '4', K4), "the device");
 }
 
+/* A copy that has to wait for another one protects what it is to copy, too. */
+static void waiting_copy(struct raw *r)
+{
+	struct bfuse_request rq, at_gate;
+	pid_t first, second, third;
+
+	put(device, 0, 'D', 16 * K4);
+	first = start_write(0, '1', K4);
+	raw_next(r, &rq);
+	expect(to_copy(r, rq.tag, 0, 8 * K4, 512, 0), "copy");
+	at_gate = gate_next();
+	second = start_write(56, '2', 2 * K4);
+	raw_next(r, &rq);
+	expect(to_copy(r, rq.tag, 64, 2 * K4, 768, 0), "second copy");
+	third = start_write(72, '3', K4);
+	raw_next(r, &rq);
+	ACCEPTED(r, .tag = rq.tag);
+	expect(is_under_way(second) && is_under_way(third), "done already");
+	gate_answer(at_gate.tag, 0);
+	expect(result(first) == 0, "first");
+	at_gate = gate_next();
+	expect(at_gate.sector == 768 && at_gate.length == 2 * K4, "%llu %u", at_gate.sector, at_gate.length);
+	expect(is_under_way(second) && is_under_way(third), "done already");
+	gate_answer(at_gate.tag, 0);
+	expect(result(second) == 0 && result(third) == 0, "writes");
+	expect(holds(other, 768, 'D', 2 * K4), "the copy");
+	expect(holds(device, 56, '2', 2 * K4) && holds(device, 72, '3', K4), "the device");
+}
+
 static void failing_copies(struct raw *r)
 {
 	struct bfuse_request rq, at_gate, waiting;
@@ -638,6 +667,7 @@ int main(int argc, char **argv)
 	seen_by_the_chain(&r);
 	failing_mirror(&r);
 	copying(&r);
+	waiting_copy(&r);
 	failing_copies(&r);
 	gate_close();
 	expect(!drop(&r, disk), "untarget");
