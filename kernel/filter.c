@@ -250,7 +250,8 @@ bool bf_filter_publish(struct bf_filter *f, struct file *file)
 	if (first) {
 		f->id = ++last_id;
 		list_add_tail(&f->node, &bf_filters);
-		WRITE_ONCE(file->private_data, f);
+		/* Pairs with filter_of(): who finds it there, without a lock, finds it initialised. */
+		smp_store_release(&file->private_data, f);
 	}
 	bf_unlock(noio);
 	return first;

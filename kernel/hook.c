@@ -246,6 +246,6 @@ void bf_hook_exit(void)
 	flush_work(&unhook_work);
 	WARN_ON(registered);
 	ftrace_free_filter(&hook);
-	/* Also for the ends of completions, and of what dropped the last references. */
+	/* Also for the ends of what dropped the last references, and of the completions before. */
 	synchronize_rcu_tasks();
 }

@@ -131,6 +131,12 @@ void bf_interest_sum_up(struct bf_attachment *att)
 	WRITE_ONCE(att->narrow, narrow);
 }
 
+/* Not kvfree_rcu(), which may keep some hundred of them for seconds: who may only serve shall not fill the memory with them. */
+static void ranges_free(struct rcu_head *rcu)
+{
+	kvfree(container_of(rcu, struct bf_ranges, rcu));
+}
+
 /* Nobody looks at the attachment any more. May sleep. */
 void bf_interest_end(struct bf_attachment *att)
 {
@@ -202,7 +208,7 @@ long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg)
 	}
 	bf_unlock(noio);
 	if (old)
-		kvfree_rcu(old, rcu);
+		call_rcu(&old->rcu, ranges_free);
 	return att ? 0 : -ENOENT;
 }
 

@@ -419,8 +419,9 @@ no_requests:
 }
 
 /*
- * Each open file and each attachment holds the module, so there is none. What may be left are the ends of functions: of
- * the works that dropped the last references, of submitters in the hook, of completions.
+ * Each open file and each attachment holds the module, so there is none. What may be left are submitters on their way into
+ * bf_intercept(), who find no attachment and need what bf_request_exit() frees; what went down unseen; and the ends of functions:
+ * of the works that dropped the last references, of completions.
  */
 static void __exit blkfilter_exit(void)
 {
@@ -428,12 +429,12 @@ static void __exit blkfilter_exit(void)
 	bf_arrival_exit();
 	bf_leaving_exit();
 	flush_workqueue(bf_wq);
-	bf_request_exit();
+	bf_hook_exit();
 	bf_change_exit();
+	bf_request_exit();
 	bf_shadow_exit();
 	bf_legs_exit();
 	destroy_workqueues();
-	bf_hook_exit();
 	rcu_barrier();
 }
 

@@ -440,8 +440,9 @@ void bf_request_exit(void)
 {
 	flush_work(&stray_work);
 	wait_event(loose_wait, !atomic_read(&nr_loose));
-	/* The ends of completions, before what they free to goes. */
+	/* The ends of completions, before what they free to goes: in interrupts, and in tasks that may be preempted there. */
 	synchronize_rcu();
+	synchronize_rcu_tasks();
 	bioset_exit(&clones);
 	mempool_exit(&mark_pool);
 	kmem_cache_destroy(mark_cache);

@@ -42,13 +42,19 @@ static void done(struct io_uring_cmd *cmd, int res, unsigned int issue_flags)
 	bf_uring_done(cmd, res, issue_flags);
 }
 
+/* What the filter may have spoiled must not read as an errno: io_uring would take one for a command that is still under way. */
+static int ready(struct bf_queue *q)
+{
+	return min(bf_queue_ready(q), q->filter->entries);
+}
+
 BF_URING_WORK(finish)
 {
 	struct bf_queue *q = pending_of(cmd)->q;
 	int res = pending_of(cmd)->err;
 
 	if (!res)
-		res = READ_ONCE(q->filter->dead) ? -ESHUTDOWN : bf_queue_ready(q);
+		res = READ_ONCE(q->filter->dead) ? -ESHUTDOWN : ready(q);
 	done(cmd, res, issue_flags);
 }
 
@@ -206,6 +212,6 @@ int bf_uring_enter(struct bf_filter *f, struct io_uring_cmd *cmd, unsigned int i
 	if (err)
 		return err;
 	if (bf_queue_over(&f->queues[in.queue], in.min_requests))
-		return complete_now(cmd, bf_queue_ready(&f->queues[in.queue]), issue_flags);
+		return complete_now(cmd, ready(&f->queues[in.queue]), issue_flags);
 	return stay(&f->queues[in.queue], cmd, in.min_requests, issue_flags);
 }

@@ -279,7 +279,7 @@ struct bfuse_chunk_map {
  * @map: out: the caller's, for bfuse_unmap_chunks(), also after the attachment has ended.
  *
  * To follow a device that has grown or shrunk call it again with another @map, then use that one and unmap the old one. Returns 0
- * or a negative errno of BFUSE_CHUNKS or mmap(2).
+ * or a negative errno of BFUSE_CHUNKS, after which all is as it was, or mmap(2), after which everything is presented.
  */
 int bfuse_map_chunks(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, bool set, struct bfuse_chunk_map *map);
 

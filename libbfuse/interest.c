@@ -55,8 +55,13 @@ int bfuse_map_chunks(struct bfuse *bfuse, uint32_t attachment, unsigned int chun
 	if (err)
 		return fail_interest(bfuse, attachment, "chunks", err);
 	words = mmap(NULL, arg.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bfuse->fd, (off_t)arg.offset);
-	if (words == MAP_FAILED)
-		return fail_interest(bfuse, attachment, "chunks", -errno);
+	if (words == MAP_FAILED) {
+		err = -errno;
+		/* A bitmap that nobody can set would hide all of the device. */
+		arg = (struct bfuse_chunks){ .size = sizeof(arg), .attachment = attachment };
+		bfuse__ioctl(bfuse, BFUSE_CHUNKS, &arg);
+		return fail_interest(bfuse, attachment, "chunks", err);
+	}
 	map->words = words;
 	map->chunks = arg.chunks;
 	map->bytes = arg.bytes;
