@@ -11,6 +11,7 @@
 #include "interest.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static struct watcher watcher;
@@ -349,6 +350,23 @@ static void note_refusal(void *user, int level, const char *line)
 	refused++;
 }
 
+/* Without room for a bitmap that hides everything there is none, and nothing is hidden. */
+static void map_none(void)
+{
+	struct rlimit usual, none;
+	int ret;
+
+	getrlimit(RLIMIT_AS, &usual);
+	none = usual;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_AS, &none);
+	ret = bfuse_map_chunks(watcher.bfuse, watcher.attachment, 16, false, &map);
+	setrlimit(RLIMIT_AS, &usual);
+	if (ret != -ENOMEM)
+		errx(1, "a bitmap without memory: %d", ret);
+	expect_seen(&watcher, (struct work){ 0, 4096, true, false }, true, "a write, when the bitmap could not be mapped");
+}
+
 static int test_refuse(void)
 {
 	struct bfuse_chunks arg;
@@ -372,6 +390,8 @@ static int test_refuse(void)
 	expect_mmap(arg.bytes, MAP_SHARED, arg.offset, EINVAL, "one that was replaced");
 	expect_chunks((struct bfuse_chunks){ .chunk_shift = 0 }, 0, "the end");
 	expect_mmap(arg.bytes, MAP_SHARED, arg.offset, EINVAL, "one that has gone");
+	map_none();
+	refused = 0;
 	/* A verdict that has nothing to clear is refused, and settled at last by the deadline's policy. */
 	watcher.verdict = BFUSE_VERDICT_CLEAR;
 	expect_seen(&watcher, (struct work){ 0, 4096, true, false }, true, "a write");
