@@ -10,8 +10,8 @@ load_module
 disk=$(null_blk_create nullb0 size=64 memory_backed=1)
 name=${disk##*/}
 check sfdisk -q "$disk" <<<$'label: dos\nstart=2048,size=32768\n'
-wait_until 10 test -b "${disk}1"
-start_station 500 --device "${disk}1" --sleep 3000 --call 30000
+wait_until 10 test -b "${disk}p1"
+start_station 500 --device "${disk}p1" --sleep 3000 --call 30000
 start_station 100 --device "$disk" --call 30000
 forget
 partx -d --nr 1 "$disk" &
