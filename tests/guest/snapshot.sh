@@ -32,6 +32,18 @@ has_written() {
 	(($(writes) >= $1))
 }
 
+# is_quiet: all threads of the load have heeded the signal, and what they had submitted is done. Twice: a request may be in neither.
+is_quiet() {
+	local state file
+	for file in "${LOAD[@]/#//proc/}"; do
+		for state in "$file"/task/*/stat; do
+			[[ $(<"$state") == *') T '* ]] || return 1
+		done
+	done
+	sleep 0.5
+	[[ $(<"/sys/block/${DISK0##*/}/inflight") =~ ^\ *0\ +0$ ]]
+}
+
 # attempt STORE: an image under load, and what is in it.
 attempt() {
 	fill
@@ -39,6 +51,7 @@ attempt() {
 	start_load
 	# The first changes come after the attach, or nobody would know what was there before.
 	kill -STOP "${LOAD[@]}"
+	wait_until 10 is_quiet
 	fill
 	"$BLKFILTER/bin/snapshot" "$DISK0" "$1" image >snapshot.out 2>snapshot.err &
 	local snapshot=$!
