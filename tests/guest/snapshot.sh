@@ -32,13 +32,27 @@ has_written() {
 	(($(writes) >= $1))
 }
 
+# pause_load: until nothing of it is under way, either. A discard may take the host seconds, and would undo what is written meanwhile.
+pause_load() {
+	kill -STOP "${LOAD[@]}"
+	wait_until 20 is_paused
+}
+
+is_paused() {
+	local pid
+	for pid in "${LOAD[@]}"; do
+		! grep -hv '^[0-9]* (.*) T' "/proc/$pid/task/"*/stat | grep -q . || return 1
+	done
+	[[ $(tr -s ' ' <"/sys/block/${DISK0##*/}/inflight") == ' 0 0' ]]
+}
+
 # attempt STORE: an image under load, and what is in it.
 attempt() {
 	fill
 	rm -f image
 	start_load
 	# The first changes come after the attach, or nobody would know what was there before.
-	kill -STOP "${LOAD[@]}"
+	pause_load
 	fill
 	"$BLKFILTER/bin/snapshot" "$DISK0" "$1" image >snapshot.out 2>snapshot.err &
 	local snapshot=$!
