@@ -265,8 +265,13 @@ static bool keeps_order(const struct bf_request *rq)
 /* As it is, but elsewhere, or twice. The filter's thread does not wait for memory, but for zones: see bf_shadow_forward(). */
 void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch)
 {
+	bool wait = keeps_order(rq);
+
 	rq->way->copying = false;
 	bf_legs_begin(rq);
-	if (!bf_legs_send(rq, batch, keeps_order(rq)))
+	/* Legs of requests before this one may be in there. */
+	if (wait)
+		bf_batch_kick(batch);
+	if (!bf_legs_send(rq, batch, wait))
 		bf_way_starve(rq);
 }

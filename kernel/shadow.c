@@ -163,8 +163,13 @@ static void go_on(struct work_struct *work)
  */
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch)
 {
+	bool wait = bdev_is_zoned(rq->bio->bi_bdev);
+
 	bf_legs_begin(rq);
-	if (send_parts(rq, batch, bdev_is_zoned(rq->bio->bi_bdev)))
+	/* Parts of requests before this one may be in there. */
+	if (wait)
+		bf_batch_kick(batch);
+	if (send_parts(rq, batch, wait))
 		return;
 	INIT_WORK(&rq->work, go_on);
 	queue_work(bf_wq, &rq->work);
