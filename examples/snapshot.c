@@ -185,6 +185,38 @@ static uint64_t place_of(struct snapshot *s, uint64_t chunk, const char **broken
 	return place;
 }
 
+struct reading {
+	struct snapshot *s;
+	int status; /* 1: under way; with the lock */
+};
+
+static void has_read(int status, void *user)
+{
+	struct reading *r = user;
+
+	pthread_mutex_lock(&r->s->lock);
+	r->status = status;
+	pthread_cond_broadcast(&r->s->changed);
+	pthread_mutex_unlock(&r->s->lock);
+}
+
+/*
+ * Below the filter, and not by read(2): even with O_DIRECT that would first write back what others have changed in the page
+ * cache, as this process' own I/O, which its filter does not see.
+ */
+static bool read_device(struct snapshot *s, void *buffer, size_t bytes, uint64_t sector)
+{
+	struct reading r = { .s = s, .status = 1 };
+
+	if (bfuse_inject(s->bfuse, s->attachment, BFUSE_OP_READ, 0, sector, buffer, (uint32_t)bytes, has_read, &r))
+		return false;
+	pthread_mutex_lock(&s->lock);
+	while (r.status > 0)
+		pthread_cond_wait(&s->changed, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	return !r.status;
+}
+
 static bool read_all(int fd, void *buffer, size_t bytes, uint64_t sector)
 {
 	return pread(fd, buffer, bytes, sector * 512) == (ssize_t)bytes;
@@ -194,7 +226,7 @@ static bool read_all(int fd, void *buffer, size_t bytes, uint64_t sector)
 static const char *export_chunk(struct snapshot *s, uint64_t chunk, void *buffer, unsigned long *preserved)
 {
 	size_t bytes = (end_of(s, chunk) - chunk * SECTORS) * 512;
-	bool fine = read_all(s->device, buffer, bytes, chunk * SECTORS);
+	bool fine = read_device(s, buffer, bytes, chunk * SECTORS);
 	const char *broken;
 	uint64_t place = place_of(s, chunk, &broken);
 
@@ -204,7 +236,7 @@ static const char *export_chunk(struct snapshot *s, uint64_t chunk, void *buffer
 		fine = read_all(s->store, buffer, bytes, SECTOR_OF(place));
 	*preserved += !!place;
 	if (!fine)
-		return "can't be read";
+		return has_seen_all(s) ? "can't be read" : "what has changed was not seen";
 	return pwrite(s->image, buffer, bytes, chunk * CHUNK) == (ssize_t)bytes ? NULL : "the image can't be written";
 }
 

@@ -74,27 +74,24 @@ check mount "$DISK1" mnt
 attempt mnt/store
 check umount mnt
 
-# A store that is full costs the snapshot, and no write.
+# overflow STORE WORDS: a store that is full costs the snapshot, and no write.
+overflow() {
+	fio --thread --name=c --filename="$DISK0" --rw=randwrite --bs=64k --direct=1 --ioengine=libaio --iodepth=16 --size=24m \
+		--time_based --runtime=$((6 * SLOWNESS)) --output=c.out &
+	local load=$!
+	wait_until 20 has_written $(($(writes) + 20))
+	expect_status 1 timeout $((20 * SLOWNESS)) "$BLKFILTER/bin/snapshot" "$DISK0" "$1" image >snapshot.out 2>snapshot.err
+	grep -q "$2" snapshot.err || fail "$(<snapshot.err)"
+	wait "$load" || fail "fio: $(<c.out)"
+}
+
 mkdir small
 mount -t tmpfs -o size=256k none small
-fill
-"$BLKFILTER/bin/snapshot" "$DISK0" small/store image >snapshot.out 2>snapshot.err &
-snapshot=$!
-wait_until 10 grep -q attached snapshot.err
-check fio --name=c --filename="$DISK0" --rw=write --bs=64k --direct=1 --ioengine=libaio --iodepth=16 --size=24m --verify=crc32c --output=c.out
-expect_status 1 wait "$snapshot"
-grep -q 'the store failed' snapshot.err || fail "$(<snapshot.err)"
-umount small
-
-# So does a device as the store, at once.
+overflow small/store 'the store failed'
+check umount small
 load_module dm_mod
 check dmsetup create tiny --table "0 1024 linear $DISK1 0"
-"$BLKFILTER/bin/snapshot" "$DISK0" /dev/mapper/tiny image >snapshot.out 2>snapshot.err &
-snapshot=$!
-wait_until 10 grep -q attached snapshot.err
-check timeout 20 fio --name=d --filename="$DISK0" --rw=write --bs=64k --direct=1 --ioengine=libaio --iodepth=16 --size=24m --output=d.out
-expect_status 1 wait "$snapshot"
-grep -q 'the store is full' snapshot.err || fail "$(<snapshot.err)"
+overflow /dev/mapper/tiny 'the store is full'
 
 # Detached before the image is done, it can't vouch for it.
 check dmsetup create slow --table "0 49152 linear $DISK1 65536"
