@@ -24,7 +24,7 @@ table() {
 			print "instructions per I/O, and difference to the bare device (op block/depth)"
 			for (i = 1; i <= nr_rows; i++) {
 				if (kernel[i] != kernel[i - 1]) heading(kernel[i])
-				printf "%-12s", name[i]
+				printf "%-19s", name[i]
 				for (c = 1; c <= nr_columns; c++) printf "%17s", cell(i, column_of[c])
 				print ""
 			}
@@ -35,6 +35,7 @@ table() {
 			print ""
 		}
 		function cell(i, column) {
+			if (!((row_of[i], column) in value)) return ""
 			if (name[i] == "bare") return value[row_of[i], column] "        "
 			return sprintf("%d %+7d", value[row_of[i], column], above(i, column))
 		}'
@@ -58,6 +59,7 @@ markdown() {
 			}
 		}
 		function cell(i, column) {
+			if (!((row_of[i], column) in value)) return ""
 			if (name[i] == "bare") return value[row_of[i], column]
 			return sprintf("%+d", above(i, column))
 		}'

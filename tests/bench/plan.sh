@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0
+# What is measured, in the order of the tables. Sourced by tests/bench/run and, in the guest, by tests/bench/measure.sh.
+# shellcheck shell=bash
+
+# Blocks are in KiB; ios is how many I/Os are measured: large and dear ones need fewer to be repeatable. What another case is
+# compared with has at least its operations, blocks and depths.
+PLAN='
+case               ops         blocks        depths  ios    kernels
+bare               read,write  4             1,32    3000   any
+bare               read,write  64,128,256    1,32    1000   any
+dm-linear          read,write  4             1,32    3000   any
+dm-linear          read,write  128           1,32    1000   any
+unattached         read,write  4             1,32    3000   any
+unattached         read,write  128           1,32    1000   any
+no-interest        read,write  4             1,32    3000   any
+no-interest        read,write  128           1,32    1000   any
+bitmap-no          read,write  4             1,32    3000   any
+bitmap-no          read,write  128           1,32    1000   any
+range-no           read,write  4             1,32    3000   any
+range-no           read,write  128           1,32    1000   any
+mark               read,write  4             1,32    3000   any
+mark               read,write  128           1,32    1000   any
+pass               read,write  4             1,32    3000   any
+pass               read,write  128           1,32    1000   any
+pass-realtime      read,write  4             1,32    3000   any
+pass-realtime      read,write  128           1,32    1000   any
+pass-notify        read,write  4             1,32    3000   any
+pass-notify        read,write  128           1,32    1000   any
+layers-2           read,write  4             1,32    3000   any
+layers-2           read,write  128           1,32    1000   any
+layers-8           read,write  4             1,32    3000   any
+layers-8           read,write  128           1,32    1000   any
+pass-copy          read,write  4             1,32    3000   any
+pass-copy          read,write  128           1,32    1000   any
+cow-first          write       4             1,32    1000   any
+cow-steady         write       4             1,32    3000   any
+dm-snapshot-first  write       4             1,32    1000   any
+dm-snapshot-steady write       4             1,32    3000   any
+'
+
+# plan KERNEL [CASE...]: what there is to measure, a line each: case, op, block in bytes, depth, I/Os. With cases only those,
+# and bare.
+plan() {
+	awk -v kernel="$1" -v only=" ${*:2} " '
+		NF != 6 || $1 == "case" || ($6 != "any" && $6 != kernel) { next }
+		only != "  " && $1 != "bare" && index(only, " " $1 " ") == 0 { next }
+		{
+			ops = split($2, op, ",")
+			blocks = split($3, block, ",")
+			depths = split($4, depth, ",")
+			for (o = 1; o <= ops; o++)
+				for (b = 1; b <= blocks; b++)
+					for (d = 1; d <= depths; d++)
+						print $1, op[o], block[b] * 1024, depth[d], $5
+		}' <<<"$PLAN"
+}
