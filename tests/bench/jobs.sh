@@ -37,7 +37,7 @@ add_jobs() {
 		--rw="rand$2" --bs="$3" --iodepth="$4" --ioengine=io_uring
 		--iodepth_batch="$batch" --iodepth_batch_complete_min="$batch"
 		--iomem="$([[ $3 == 4096 ]] && echo malloc || echo shmhuge)"
-		--filename="$device" --direct=1 --size="$span" --io_size=100G --norandommap
+		--filename="$device" --direct=1 --size="$span" --io_size=100G --norandommap --randrepeat=0
 		--disk_util=0 --stonewall
 		--exec_prerun="$ask" --exec_postrun="$ask"
 	)

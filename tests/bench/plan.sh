@@ -39,11 +39,10 @@ dm-snapshot-steady write       4             1,32    3000   any
 '
 
 # plan KERNEL [CASE...]: what there is to measure, a line each: case, op, block in bytes, depth, I/Os. With cases only those,
-# and bare.
+# and what they are compared with.
 plan() {
 	awk -v kernel="$1" -v only=" ${*:2} " '
 		NF != 6 || $1 == "case" || ($6 != "any" && $6 != kernel) { next }
-		only != "  " && $1 != "bare" && index(only, " " $1 " ") == 0 { next }
 		{
 			ops = split($2, op, ",")
 			blocks = split($3, block, ",")
@@ -51,6 +50,20 @@ plan() {
 			for (o = 1; o <= ops; o++)
 				for (b = 1; b <= blocks; b++)
 					for (d = 1; d <= depths; d++)
-						print $1, op[o], block[b] * 1024, depth[d], $5
+						add($1, op[o] " " block[b] * 1024 " " depth[d], $5)
+		}
+		END {
+			for (i = 1; i <= lines; i++)
+				if (is_wanted(i)) print name[i], what[i], ios[i]
+		}
+		function add(case_name, kind, number) {
+			name[++lines] = case_name
+			what[lines] = kind
+			ios[lines] = number
+			if (index(only, " " case_name " ")) chosen[kind] = 1
+		}
+		function is_wanted(i) {
+			if (only == "  " || index(only, " " name[i] " ")) return 1
+			return name[i] == "bare" && what[i] in chosen
 		}' <<<"$PLAN"
 }
