@@ -29,18 +29,18 @@ serve_no_more() {
 	((status == 0)) || fail "the server: status $status, $(cat server.log)"
 }
 
-# filtered CASE OPTION...: $null with a filter on it.
+# filtered CASE OPTION...: $NULL with a filter on it.
 filtered() {
 	planned "$1" || return 0
-	filter_on "$null" "${@:2}"
+	filter_on "$NULL" "${@:2}"
 	measure "$1"
 	serve_no_more
 }
 
-# narrowed CASE WHAT: $null with a filter on it that has nothing to do.
+# narrowed CASE WHAT: $NULL with a filter on it that has nothing to do.
 narrowed() {
 	planned "$1" || return 0
-	interest_on "$2" "$null"
+	interest_on "$2" "$NULL"
 	measure "$1"
 	serve_no_more
 }

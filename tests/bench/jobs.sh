@@ -84,6 +84,14 @@ run_fio() {
 	fio --output=fio.log "${jobs[@]}" >fio.out 2>&1 || fail "fio: $(cat fio.out fio.log)"
 }
 
+# measure_all CASE...: those that are planned, one after the other on what is there now.
+measure_all() {
+	local case
+	for case; do
+		! planned "$case" || measure "$case"
+	done
+}
+
 # count CASE [OP]: the jobs once more, for what can't be had without disturbing the clock.
 count() {
 	local jobs=() ask=$COUNTS

@@ -23,31 +23,8 @@
 # the harness's generous one.
 . "${0%/*}/../vm/lib.sh"
 BENCH=$BLKFILTER/bench
-. "$BENCH/plan.sh"
-. "$BENCH/jobs.sh"
-. "$BENCH/filters.sh"
+. "$BENCH/guest.sh"
 
-# dm_create NAME TABLE: prints its path.
-dm_create() {
-	check dmsetup create "$1" --table "$2"
-	readlink -f "/dev/mapper/$1"
-}
-
-# shellcheck disable=SC2086 # a word each
-THE_PLAN=$(plan "$BENCH_KERNEL" ${CASES//,/ })
-
-mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
-
-# How many pieces a buffer of small pages has in memory is a matter of luck.
-echo 16 >/proc/sys/vm/nr_hugepages
-
-# Without max_sectors 128 KiB would be split on 6.1, and be something else. It keeps nothing, so it may be large.
-null=$(null_blk_create bench size=1048576 irqmode=0 max_sectors=2560)
-other=$(null_blk_create other size=64 irqmode=0)
-device=$null
-
-# Nothing is attached where it does not say so, and the module then costs nothing.
-load_module
 for case in "$BENCH"/cases/*.sh; do
 	. "$case"
 done

@@ -32,10 +32,19 @@ layers-8           read,write  4             1,32    3000   any
 layers-8           read,write  128           1,32    1000   any
 pass-copy          read,write  4             1,32    3000   any
 pass-copy          read,write  128           1,32    1000   any
+payload-4-copy     read,write  4             1,32    3000   any
+payload-64-copy    read,write  64            1,32    1000   any
+payload-256-copy   read,write  256           1,32    1000   any
 cow-first          write       4             1,32    1000   any
 cow-steady         write       4             1,32    3000   any
 dm-snapshot-first  write       4             1,32    1000   any
 dm-snapshot-steady write       4             1,32    3000   any
+nbd                read,write  4             1,32    2000   any
+ublk-null          read,write  4             1,32    3000   7.3
+ublk-loop          read,write  4             1,32    3000   7.3
+ublk-loop-zc       read,write  4             1,32    3000   7.3
+ublk-loop-zc-batch read,write  4             1,32    3000   7.3
+unattached-1000    read,write  4             1,32    3000   any
 '
 
 # plan KERNEL [CASE...]: what there is to measure, a line each: case, op, block in bytes, depth, I/Os. With cases only those,

@@ -6,8 +6,8 @@ measure bare
 
 if planned dm-linear; then
 	load_module dm_mod
-	device=$(dm_create linear "0 $(blockdev --getsz "$null") linear $null 0")
+	device=$(dm_create linear "0 $(blockdev --getsz "$NULL") linear $NULL 0")
 	measure dm-linear
 	check dmsetup remove linear
-	device=$null
+	device=$NULL
 fi

@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 if planned unattached; then
-	filter_on "$other"
+	filter_on "$OTHER"
 	measure unattached
 	serve_no_more
 fi

@@ -18,7 +18,7 @@ touch_all() {
 
 if planned cow-first cow-steady; then
 	store=$(null_blk_create store size=1048576 irqmode=0 max_sectors=2560)
-	serve "$BLKFILTER/bin/bench-cow" "$null" "$store"
+	serve "$BLKFILTER/bin/bench-cow" "$NULL" "$store"
 	! planned cow-first || wide cow-first
 	if planned cow-steady; then
 		touch_all
@@ -31,9 +31,9 @@ fi
 if planned dm-snapshot-first dm-snapshot-steady; then
 	load_module dm_snapshot
 	store=$(null_blk_create store size=1048576 irqmode=0 max_sectors=2560)
-	sectors=$(blockdev --getsz "$null")
-	dm_create snapshot "0 $sectors snapshot $null $store N 128" >/dev/null
-	device=$(dm_create origin "0 $sectors snapshot-origin $null")
+	sectors=$(blockdev --getsz "$NULL")
+	dm_create snapshot "0 $sectors snapshot $NULL $store N 128" >/dev/null
+	device=$(dm_create origin "0 $sectors snapshot-origin $NULL")
 	! planned dm-snapshot-first || wide dm-snapshot-first
 	if planned dm-snapshot-steady; then
 		touch_all
@@ -42,5 +42,5 @@ if planned dm-snapshot-first dm-snapshot-steady; then
 	check dmsetup remove origin
 	check dmsetup remove snapshot
 	null_blk_remove store
-	device=$null
+	device=$NULL
 fi
