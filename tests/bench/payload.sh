@@ -4,9 +4,9 @@
 
 NBD_PROGRAMS=(/usr/bin/nbdkit /usr/sbin/nbd-client "/usr/lib/$(uname -m)-linux-gnu/nbdkit/plugins/nbdkit-memory-plugin.so")
 
-# payload K: prints where it is.
+# payload K PART: prints where it is.
 payload() {
-	local dir=$OUTPUT/payload/$1
+	local dir=$OUTPUT/payload/$1-$2
 	rm -rf "$dir"
 	mkdir -p "$dir/bench"
 	cp -a "$BUILD/payload/$1/." "$dir"
@@ -31,5 +31,5 @@ programs() {
 
 # rivals K: those that have to be made for this kernel, if they are measured.
 rivals() {
-	[[ $'\n'$(plan "$1" "${CASES[@]}") != *$'\n'ublk-* ]] || "$TOP/scripts/kublk" "$1"
+	! has measure || [[ $'\n'$(plan_of measure "$1") != *$'\n'ublk-* ]] || "$TOP/scripts/kublk" "$1"
 }

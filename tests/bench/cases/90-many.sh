@@ -4,6 +4,7 @@
 
 if planned unattached-1000; then
 	many_devices 1000
+	# shellcheck disable=SC2154 # many_devices
 	serve "$BLKFILTER/bin/bench-filter" --queues 1 --ready-fd 1 "${many[@]}"
 	measure unattached-1000
 	serve_no_more
