@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-# What both guests that count instructions share: the plan, the devices, the tools. Sourced by measure.sh and scaling.sh.
+# What both guests that count instructions share: devices and tools. Sourced by measure.sh and scaling.sh, which have a plan.
 # shellcheck shell=bash
 
 RIVALS=$BLKFILTER/rivals
-. "$BENCH/plan.sh"
 . "$BENCH/jobs.sh"
 . "$BENCH/filters.sh"
 

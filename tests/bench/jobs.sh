@@ -5,7 +5,11 @@
 ROUNDS=3
 
 # I/Os before the measured ones: whatever is done once is done in these.
-WARM_UP=300
+WARM_UP=160
+
+# What is counted is the same in each of few.
+COUNTED=400
+most=$((1 << 30))
 
 # Each job goes to other places than all before it: what is done once for a place is done again.
 seed=0
@@ -32,7 +36,7 @@ nanoseconds() {
 # add_jobs CASE OP BLOCK DEPTH IOS: two jobs of different length, added to $jobs. What they have in common is not the price of
 # an I/O.
 add_jobs() {
-	local batch=$(($4 < 2 ? 1 : $4 / 2)) job
+	local batch=$(($4 < 2 ? 1 : $4 / 2)) warm_up=$(($4 > 64 ? 2 * $4 : WARM_UP)) job
 	job=(
 		--rw="rand$2" --bs="$3" --iodepth="$4" --ioengine=io_uring
 		--iodepth_batch="$batch" --iodepth_batch_complete_min="$batch"
@@ -42,8 +46,8 @@ add_jobs() {
 		--exec_prerun="$ask" --exec_postrun="$ask"
 	)
 	jobs+=(
-		--name="few-$2-$3-$4" "${job[@]}" --randseed="$((++seed))" --number_ios="$WARM_UP"
-		--name="many-$2-$3-$4" "${job[@]}" --randseed="$((++seed))" --number_ios="$((WARM_UP + $5))"
+		--name="few-$2-$3-$4" "${job[@]}" --randseed="$((++seed))" --number_ios="$warm_up"
+		--name="many-$2-$3-$4" "${job[@]}" --randseed="$((++seed))" --number_ios="$((warm_up + ($5 < most ? $5 : most)))"
 	)
 }
 
@@ -55,7 +59,7 @@ per_io() {
 			values+=("$(sed -n "$2p" "$job.$side.txt")")
 		done
 	done
-	awk -v ios="$3" -v more="$((values[0] - values[1] - values[2] + values[3]))" 'BEGIN { printf "%.2f", more / ios }'
+	awk -v ios="$(($3 < most ? $3 : most))" -v more="$((values[0] - values[1] - values[2] + values[3]))" 'BEGIN { printf "%.2f", more / ios }'
 }
 
 # note_counts CASE OP BLOCK DEPTH IOS: one line of $OUT/counts.
@@ -92,9 +96,9 @@ measure_all() {
 	done
 }
 
-# count CASE [OP]: the jobs once more, for what can't be had without disturbing the clock.
+# count CASE [OP]: fewer of them once more, for what can't be had without disturbing the clock.
 count() {
-	local jobs=() ask=$COUNTS
+	local jobs=() ask=$COUNTS most=$COUNTED
 	each add_jobs "$@"
 	echo 'hist:keys=common_pid' >"$CALLS/trigger"
 	run_fio

@@ -23,6 +23,7 @@
 # the harness's generous one.
 . "${0%/*}/../vm/lib.sh"
 BENCH=$BLKFILTER/bench
+. "$BENCH/plan.sh"
 . "$BENCH/guest.sh"
 
 for case in "$BENCH"/cases/*.sh; do

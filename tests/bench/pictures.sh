@@ -41,11 +41,11 @@ picture_of_costs() {
 		EOD
 		set terminal svg size 860,520 dynamic font "sans-serif,12"
 		$STYLE
-		set title "instructions that a 4 KiB random I/O costs more than on the bare device, linux $kernel" textcolor rgb grey
+		set title "instructions above the bare device, 4 KiB random reads or writes, linux $kernel" textcolor rgb grey offset -8,0
 		set logscale x
 		set xrange [20:300000]
 		set yrange [-0.7:] reverse
-		set format x "%'.0f"
+		set format x "%.0s%c"
 		set key top right
 		set style fill solid 0.85 noborder
 		plot \$data using (\$2 / 2):0:(20):2:(\$0 - 0.36):(\$0 - 0.02):ytic(1) with boxxyerror linecolor rgb orange title "depth 1", \\
@@ -80,13 +80,15 @@ picture_of_scaling() {
 		set pointsize 0.6
 		set logscale xy
 		set yrange [10:100000]
-		set format y "%'.0f"
+		set format "%.0s%c"
 		set key top left
 		set title "devices with a filter" textcolor rgb grey
 		plot \$devices_no_interest linecolor rgb blue title "no-interest", \$devices_pass linecolor rgb orange title "pass"
+		set xrange [1:16]
 		set title "filters on the device" textcolor rgb grey
 		plot \$filters_no_interest linecolor rgb blue title "no-interest", \$filters_pass linecolor rgb orange title "pass, one process", \\
 			\$filters_processes linecolor rgb green title "pass, a process each"
+		set xrange [*:*]
 		set title "ranges, none of which is touched" textcolor rgb grey
 		plot \$ranges_range_no linecolor rgb blue title "range-no"
 		set title "queue depth" textcolor rgb grey

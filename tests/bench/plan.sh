@@ -2,49 +2,49 @@
 # What is measured, in the order of the tables. Sourced by tests/bench/run and, in the guest, by tests/bench/measure.sh.
 # shellcheck shell=bash
 
-# Blocks are in KiB; ios is how many I/Os are measured: large and dear ones need fewer to be repeatable. What another case is
-# compared with has at least its operations, blocks and depths.
+# Blocks are in KiB; ios is how many I/Os are measured: large and dear ones need fewer to be repeatable,
+# and where little is added many show how much. What another case is compared with has at least its operations, blocks and depths.
 PLAN='
 case               ops         blocks        depths  ios    kernels
-bare               read,write  4             1,32    3000   any
-bare               read,write  64,128,256    1,32    1000   any
-dm-linear          read,write  4             1,32    3000   any
-dm-linear          read,write  128           1,32    1000   any
-unattached         read,write  4             1,32    3000   any
-unattached         read,write  128           1,32    1000   any
-no-interest        read,write  4             1,32    3000   any
-no-interest        read,write  128           1,32    1000   any
-bitmap-no          read,write  4             1,32    3000   any
-bitmap-no          read,write  128           1,32    1000   any
-range-no           read,write  4             1,32    3000   any
-range-no           read,write  128           1,32    1000   any
-mark               read,write  4             1,32    3000   any
-mark               read,write  128           1,32    1000   any
-pass               read,write  4             1,32    3000   any
-pass               read,write  128           1,32    1000   any
-pass-realtime      read,write  4             1,32    3000   any
-pass-realtime      read,write  128           1,32    1000   any
-pass-notify        read,write  4             1,32    3000   any
-pass-notify        read,write  128           1,32    1000   any
-layers-2           read,write  4             1,32    3000   any
-layers-2           read,write  128           1,32    1000   any
-layers-8           read,write  4             1,32    3000   any
-layers-8           read,write  128           1,32    1000   any
-pass-copy          read,write  4             1,32    3000   any
-pass-copy          read,write  128           1,32    1000   any
-payload-4-copy     read,write  4             1,32    3000   any
-payload-64-copy    read,write  64            1,32    1000   any
-payload-256-copy   read,write  256           1,32    1000   any
-cow-first          write       4             1,32    1000   any
-cow-steady         write       4             1,32    3000   any
-dm-snapshot-first  write       4             1,32    1000   any
-dm-snapshot-steady write       4             1,32    3000   any
-nbd                read,write  4             1,32    2000   any
-ublk-null          read,write  4             1,32    3000   7.3
-ublk-loop          read,write  4             1,32    3000   7.3
-ublk-loop-zc       read,write  4             1,32    3000   7.3
-ublk-loop-zc-batch read,write  4             1,32    3000   7.3
-unattached-1000    read,write  4             1,32    3000   any
+bare               read,write  4             1,32    3072   any
+bare               read,write  64,128,256    1,32    512    any
+dm-linear          read,write  4             1,32    2048   any
+dm-linear          read,write  128           1,32    512    any
+unattached         read,write  4             1,32    3072   any
+unattached         read,write  128           1,32    512    any
+no-interest        read,write  4             1,32    3072   any
+no-interest        read,write  128           1,32    512    any
+bitmap-no          read,write  4             1,32    3072   any
+bitmap-no          read,write  128           1,32    512    any
+range-no           read,write  4             1,32    3072   any
+range-no           read,write  128           1,32    512    any
+mark               read,write  4             1,32    3072   any
+mark               read,write  128           1,32    512    any
+pass               read,write  4             1,32    2048   any
+pass               read,write  128           1,32    512    any
+pass-realtime      read,write  4             1,32    2048   any
+pass-realtime      read,write  128           1,32    512    any
+pass-notify        read,write  4             1,32    2048   any
+pass-notify        read,write  128           1,32    512    any
+layers-2           read,write  4             1,32    2048   any
+layers-2           read,write  128           1,32    512    any
+layers-8           read,write  4             1,32    2048   any
+layers-8           read,write  128           1,32    512    any
+pass-copy          read,write  4             1,32    2048   any
+pass-copy          read,write  128           1,32    512    any
+payload-4-copy     read,write  4             1,32    2048   any
+payload-64-copy    read,write  64            1,32    512    any
+payload-256-copy   read,write  256           1,32    512    any
+cow-first          write       4             1,32    1024   any
+cow-steady         write       4             1,32    3072   any
+dm-snapshot-first  write       4             1,32    1024   any
+dm-snapshot-steady write       4             1,32    2048   any
+nbd                read,write  4             1,32    512    any
+ublk-null          read,write  4             1,32    2048   7.3
+ublk-loop          read,write  4             1,32    2048   7.3
+ublk-loop-zc       read,write  4             1,32    2048   7.3
+ublk-loop-zc-batch read,write  4             1,32    2048   7.3
+unattached-1000    read,write  4             1,32    3072   any
 '
 
 # What does not repeat to 1 %, for no fault of ours: who of its threads comes first decides how much is done at a time.

@@ -17,7 +17,7 @@ size    bitmap-no,mark             1,32,1024,16384          32
 plan() {
 	awk -v only=" ${*:2} " '
 		NF != 4 || $1 == "series" { next }
-		!begun++ { print "bare read 4096 32 2000\nbare write 4096 32 2000" }
+		!begun++ { print "bare read 4096 32 3072\nbare write 4096 32 3072" }
 		only != "  " && index(only, " " $1 " ") == 0 { next }
 		{
 			ways = split($2, way, ",")
@@ -25,7 +25,7 @@ plan() {
 			for (w = 1; w <= ways; w++)
 				for (n = 1; n <= numbers; n++)
 					print $1 "-" way[w] "-" number[n], way[w] == "mark" ? "write" : "read", 4096,
-						$4 == "same" ? number[n] : $4, 2000
+						$4 == "same" ? number[n] : $4, ($4 == "same" && number[n] > 64) ? number[n] * 8 : 1536
 		}' <<<"$SERIES"
 }
 
