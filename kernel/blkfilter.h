@@ -519,16 +519,19 @@ static inline u32 bf_altitude(const struct bf_attachment *att)
 extern struct list_head bf_attachments;
 extern u32 bf_nr_attachments;
 u64 bf_rank(const struct block_device *bdev, u32 altitude);
-long bf_attach(struct bf_filter *own, struct bfuse_attach *arg);
-long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer);
-long bf_detach(const struct bfuse_detach *arg);
+struct bf_attachment *bf_attachment_alloc(struct bf_filter *f, struct block_device *bdev, const struct bfuse_attach *arg);
+void bf_attachment_enlist(struct bf_attachment *att);
 void bf_attachment_leave(struct bf_attachment *att, int reason);
 void bf_attachment_open(struct bf_attachment *att);
 struct bf_attachment *bf_attachment_above(u32 id);
 struct bf_attachment *bf_attachment_after(struct bf_attachment *att);
 void bf_attachment_put(struct bf_attachment *att);
-
 struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id);
+
+/* attach.c: how it comes to stand on a device */
+long bf_attach(struct bf_filter *own, struct bfuse_attach *arg);
+long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer);
+long bf_detach(const struct bfuse_detach *arg);
 
 /* A bio for a partition counts from the partition's start until the block layer has remapped it (BIO_REMAPPED). */
 static __always_inline u64 bf_bio_disk_sector(struct bio *bio)
@@ -781,15 +784,23 @@ void bf_end_again(struct bio *bio);
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
 
 /* settle.c: what becomes of requests whose filter is dead, late or gone */
-unsigned long bf_limit(const struct bf_attachment *att);
+void bf_settle_new(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
+void bf_settle_held(struct bf_attachment *att, struct bio *bio, blk_status_t status);
 void bf_settle_tag(struct bf_request *rq);
+void bf_settle_waiting(struct bf_attachment *att, struct bf_queue *q);
 void bf_settle_lanes(struct bf_attachment *att, bool sent_too);
-bool bf_settle_is_owed(struct bf_attachment *att);
-void bf_settle_now(struct bf_attachment *att);
 void bf_settle_hold_expired(struct work_struct *work);
-void bf_settle_watch(struct work_struct *work);
+
+/* deadline.c: requests whose time is over */
+unsigned long bf_limit(const struct bf_attachment *att);
+bool bf_is_owed(struct bf_attachment *att);
+void bf_deadline_now(struct bf_attachment *att);
+void bf_deadline_watch(struct work_struct *work);
 void bf_unstall(struct bf_filter *f);
-u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead);
+
+/* succession.c: a filter takes another one's place */
+bool bf_may_succeed(const struct bf_attachment *heir, const struct bf_attachment *other, bool replace);
+u32 bf_succeed(struct bf_attachment *heir, struct bf_attachment *dead);
 
 /* shadow.c: a write with other data */
 int bf_shadow_init(void);
