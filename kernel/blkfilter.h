@@ -77,6 +77,7 @@ struct bf_origin {
 	pid_t			tgid;
 	u32			injector; /* id of the filter that started it, or 0 */
 	u16			cpu;
+	bool			shared;	/* others' data, see bf_bio_is_shared() */
 };
 
 /* Names a bio as ours on one disk while it is below an attachment; bio->bi_private points to it. */
@@ -282,6 +283,7 @@ struct bf_queue {
 	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
 	atomic_t		calls;		/* of BFUSE_ENTER, under way */
+	pid_t			thread;		/* that called it last, other than to wake */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
 	struct bf_uring		uring;
@@ -505,8 +507,8 @@ void bf_device_put(struct bf_device *dev);
 void bf_device_submit(struct bf_device *dev, struct bio *bio);
 void bf_chain_insert(struct bf_attachment *att);
 void bf_chain_remove(struct bf_attachment *att);
-struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid);
-bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid);
+struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, const struct bf_origin *origin);
+bool bf_chain_wants(struct bf_device *dev, struct bio *bio);
 struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bdev, u64 rank);
 struct bf_attachment *bf_chain_below(const struct bf_attachment *att);
 
@@ -724,6 +726,7 @@ void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);
+bool bf_server_is_alone(const struct bf_filter *f, pid_t pid);
 void bf_server_review(struct bf_filter *f);
 void bf_server_gone(struct bf_filter *f);
 const struct gendisk *bf_server_begin(struct bf_queue *q);
@@ -825,6 +828,7 @@ u8 bf_bio_op(const struct bio *bio);
 u64 bf_match_of(u32 ops);
 u32 bf_bio_flags(struct bio *bio);
 blk_opf_t bf_opf_of(u32 flags);
+bool bf_bio_is_shared(const struct bio *bio);
 u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);
 bool bf_bio_is_refused(struct bio *bio);

@@ -852,7 +852,8 @@ typedef void (*bfuse_inject_fn)(int status, void *user);
  * @done: called once by the thread of a queue, unless this function fails.
  *
  * This is also how to read the device that one filters. A filter does not see the I/O of its own process, and read(2) on the
- * device, even with O_DIRECT, first writes back what others have changed in the page cache: it would pass unseen.
+ * device, even with O_DIRECT, first writes back what others have changed in the page cache: in a callback, whose thread can't
+ * serve meanwhile, that would pass unseen.
  *
  * Any thread may call it, also in a callback, after bfuse_start(). bfuse_wait() waits for what is under way. Returns 0 or a
  * negative errno as struct bfuse_inject says; -EAGAIN: too many are under way, try again when one has completed.

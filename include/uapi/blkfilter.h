@@ -546,6 +546,11 @@ enum bfuse_drained {
  * @drain_ms: BFUSE_ATTACH_DRAIN: how long it may take, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000. Otherwise 0.
  * @drained: out: enum bfuse_drained.
  *
+ * The filter does not see the I/O of its own process, or it could wait for itself. What others have left in the page cache of a block
+ * device, or in memory that is swapped out, is not its own, whoever happens to write it back (read(2) of the device does, even
+ * with O_DIRECT; so may fsync(2)): it is presented, unless a thread does so that itself calls BFUSE_ENTER, or the process exits.
+ * Such a thread reads the device with BFUSE_INJECT.
+ *
  * BFUSE_ATTACH_DRAIN: when the call returns, whatever was submitted to the device before has completed, wherever it was: in
  * the driver, with filters below, parked by a cgroup's io.max, in the hands of a submitter that had no CPU. So what the filter
  * sees is all that changes on the device from then on, but for its own process' I/O. Meanwhile new requests wait, and no later than
