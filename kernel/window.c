@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Windows: the data of large requests, shown to the filter without a copy. Each tag has one in a mapping of its queue, read
+ * only; the first touch maps all of the bio's own pages there, and before the bio goes on they are taken away. A filter that does
+ * not look pays nothing.
+ *
+ * What is shown. Whole pages of memory that hold nothing but the payload; a bio with anything else is copied. Neighbours of the
+ * data are never seen, nor what the pages hold before or after: they are mapped while the tag waits for a verdict, when they
+ * hold what goes to, or came from, the device.
+ *
+ * Why no page stays mapped. A page gets there in fault() only, which takes the tag, SENT or HELD, as BFUSE_DATA does: BUSY
+ * keeps verdict, deadline and death away until all pages are in and @mapped says so (bf_tag_release()). Whoever takes the tag away
+ * for good moves it, under queue->lock, out of SENT and HELD first, and then, as the only owner of the bio, calls
+ * bf_window_zap() before he does anything with it:
+ *
+ *	verdict			verdict.c:apply()
+ *	deadline, no time left	settle.c:expire_tag()
+ *	death, succession, and who was BUSY meanwhile	bf_settle_tag()
+ *
+ * From the move on fault() finds nothing to show, and what it put there before is in page tables that unmap_mapping_pages()
+ * goes through: those of all mappings of this filter's own inode. Those that just move (mremap) are in two places of its tree, and
+ * the pages are in the first or the second as it walks them in this order; those that just go (munmap, exit) have been flushed,
+ * as their VMA is VM_PFNMAP, before they leave the tree. It returns when no processor has a translation left. A tag of a late
+ * request stays STALE until then, so that the next one finds its window empty: see @answered.
+ *
+ * Why nobody waits for himself. bf_window_zap() takes the inode's i_mmap_rwsem and page table locks. Who holds these changes the
+ * tree or page tables and neither waits for I/O, nor for user space, nor for memory with I/O. It does not take mmap_lock, which
+ * a thread of the filter may hold while it waits for a page on a disk that is filtered. fault() has mmap_lock, or the VMA's, and takes
+ * window_mutex, which nobody else takes, and queue->lock inside. It needs no memory but after an mremap, since the page
+ * tables are made by mmap(2), and then not by I/O.
+ *
+ * Nobody has a reference to the pages by this: pfns are mapped, pinning them fails (VM_PFNMAP, VM_IO), fork does not copy them,
+ * and none of it can be made writable.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched/mm.h>
+
+#include "blkfilter.h"
+
+#define FIRST_OFFSET	(1ull << 39)	/* between the queues and the chunk bitmaps */
+#define MAGIC		0x62667573	/* "bfus" */
+#define MAP_MIN		65536u		/* measured: see docs/architecture.md */
+
+static struct vfsmount *mount;
+static int mounted;
+
+static int init_fs_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, MAGIC) ? 0 : -ENOMEM;
+}
+
+static struct file_system_type windows_fs = {
+	.name = "blkfilter",
+	.owner = THIS_MODULE,
+	.init_fs_context = init_fs_context,
+	.kill_sb = kill_anon_super,
+};
+
+/* For the registration of @f. Its mappings are those of an inode of its own, or a zap would have to look at all filters'. May sleep. */
+int bf_window_init(struct bf_filter *f, struct bfuse_register *arg)
+{
+	struct inode *inode;
+	int err;
+
+	if (!(arg->features & BFUSE_F_MAPPED))
+		return 0;
+	err = simple_pin_fs(&windows_fs, &mount, &mounted);
+	if (err)
+		return err;
+	inode = alloc_anon_inode(mount->mnt_sb);
+	if (IS_ERR(inode)) {
+		simple_release_fs(&mount, &mounted);
+		return PTR_ERR(inode);
+	}
+	f->windows = inode;
+	f->window_size = arg->window_size;
+	f->map_min = arg->map_min ?: min(MAP_MIN, f->window_size);
+	return 0;
+}
+
+u64 bf_window_offset(const struct bf_filter *f)
+{
+	return f->windows ? FIRST_OFFSET : 0;
+}
+
+/* The last reference to @f is gone, and with it the file and its mappings. May sleep. */
+void bf_window_exit(struct bf_filter *f)
+{
+	if (!f->windows)
+		return;
+	iput(f->windows);
+	simple_release_fs(&mount, &mounted);
+}
+
+int bf_window_check(const struct bfuse_register *arg)
+{
+	u64 bytes = (u64)arg->window_size * arg->depth * arg->nr_queues;
+
+	if (arg->off_windows)
+		return -EINVAL;
+	if (!(arg->features & BFUSE_F_MAPPED))
+		return arg->window_size || arg->map_min ? -EINVAL : 0;
+	if (!is_power_of_2(arg->window_size) || arg->window_size < PAGE_SIZE || arg->window_size > BFUSE_WINDOW_MAX ||
+	    arg->map_min > arg->window_size || !arg->slot_size)
+		return -EINVAL;
+	return bytes > BFUSE_WINDOWS_MAX ? -E2BIG : 0;
+}
+
+/* Ordinary memory, which it is now and stays while the bio is under way. Slabs are for the kernel alone, wherever they go. */
+static bool may_show(const struct page *page)
+{
+	return !PageSlab((struct page *)page) && !is_zone_device_page(page);
+}
+
+static bool are_good(unsigned long pfn, unsigned long nr)
+{
+	for (; nr; nr--, pfn++)
+		if (!may_show(pfn_to_page(pfn)))
+			return false;
+	return true;
+}
+
+static unsigned long pfn_of(const struct bio_vec *bv)
+{
+	return page_to_pfn(bv->bv_page) + (bv->bv_offset >> PAGE_SHIFT);
+}
+
+/* Are the data of @rq, which its attachment wants to have, to be shown rather than copied? Any context; the bio is the caller's. */
+bool bf_window_takes(const struct bf_request *rq)
+{
+	const struct bf_filter *f = rq->queue->filter;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	if (likely(!f->windows) || rq->length < f->map_min || rq->length > f->window_size)
+		return false;
+	__bio_for_each_bvec(bv, rq->bio, iter, rq->iter)
+		if (((bv.bv_offset | bv.bv_len) & ~PAGE_MASK) || !are_good(pfn_of(&bv), bv.bv_len >> PAGE_SHIFT))
+			return false;
+	return true;
+}
+
+static pgoff_t window_pages(const struct bf_filter *f)
+{
+	return f->window_size >> PAGE_SHIFT;
+}
+
+/* Where the window of @rq begins in the file, in pages. */
+static pgoff_t window_of(const struct bf_request *rq)
+{
+	const struct bf_queue *q = rq->queue;
+	const struct bf_filter *f = q->filter;
+	pgoff_t nr = (pgoff_t)(q - f->queues) * f->depth + (rq - q->requests);
+
+	return (FIRST_OFFSET >> PAGE_SHIFT) + nr * window_pages(f);
+}
+
+/* Takes away what was shown of @rq, which is in nobody's reach. Sleeps. */
+void bf_window_zap(struct bf_request *rq)
+{
+	unmap_mapping_pages(rq->queue->filter->windows->i_mapping, window_of(rq), rq->length >> PAGE_SHIFT, true);
+	WRITE_ONCE(rq->mapped, false);
+}
+
+/* What is being mapped: the rest of a bio, and of one of its vectors. */
+struct filling {
+	struct mm_struct	*mm;
+	pgprot_t		prot;
+	struct bio		*bio;
+	struct bvec_iter	iter;
+	unsigned long		pfn, nr;
+};
+
+static void next_vector(struct filling *fill)
+{
+	struct bio_vec bv = mp_bvec_iter_bvec(fill->bio->bi_io_vec, fill->iter);
+
+	fill->pfn = pfn_of(&bv);
+	fill->nr = bv.bv_len >> PAGE_SHIFT;
+	bio_advance_iter_single(fill->bio, &fill->iter, bv.bv_len);
+}
+
+/* Under the page table's lock. Another thread may have been faster. */
+static int put_page_there(pte_t *pte, unsigned long address, void *data)
+{
+	struct filling *fill = data;
+
+	if (!fill->nr)
+		next_vector(fill);
+	if (pte_none(ptep_get(pte)))
+		set_pte_at(fill->mm, address, pte, pte_mkspecial(pfn_pte(fill->pfn, fill->prot)));
+	fill->pfn++;
+	fill->nr--;
+	return 0;
+}
+
+/* All of @rq at once. The VMA is whole, as it can't be split. */
+static int map_all(struct bf_request *rq, struct vm_area_struct *vma)
+{
+	struct filling fill = { .mm = vma->vm_mm, .prot = vma->vm_page_prot, .bio = rq->bio, .iter = rq->iter };
+	unsigned long start = vma->vm_start + ((window_of(rq) - vma->vm_pgoff) << PAGE_SHIFT);
+	unsigned int noio = memalloc_noio_save();
+	int err;
+
+	/* Before the first is there, for it must be taken away even if the others fail. */
+	rq->mapped = true;
+	err = apply_to_page_range(fill.mm, start, rq->length, put_page_there, &fill);
+	memalloc_noio_restore(noio);
+	return err;
+}
+
+/* Takes the tag, if it waits for a verdict, has data to show, and page number @page is one of theirs. */
+static vm_fault_t take(struct bf_request *rq, pgoff_t page)
+{
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	spin_lock_irq(&rq->queue->lock);
+	if (rq->state == BF_TAG_BUSY)
+		ret = VM_FAULT_RETRY;
+	else if (bf_tag_is_owed(rq) && rq->shown && page < rq->length >> PAGE_SHIFT)
+		ret = VM_FAULT_NOPAGE;
+	if (ret == VM_FAULT_NOPAGE)
+		bf_tag_hold(rq);
+	spin_unlock_irq(&rq->queue->lock);
+	return ret;
+}
+
+static vm_fault_t show(struct bf_request *rq, pgoff_t page, struct vm_area_struct *vma)
+{
+	vm_fault_t ret;
+
+	/* Two threads that come at a time are not to find each other's BUSY. */
+	mutex_lock(&rq->queue->window_mutex);
+	ret = take(rq, page);
+	if (ret == VM_FAULT_NOPAGE) {
+		if (map_all(rq, vma))
+			ret = VM_FAULT_OOM;
+		bf_tag_release(rq);
+	}
+	mutex_unlock(&rq->queue->window_mutex);
+	return ret;
+}
+
+/* With mmap_lock, or the VMA's lock. Sleeps. */
+static vm_fault_t fault(struct vm_fault *vmf)
+{
+	struct bf_filter *f = vmf->vma->vm_private_data;
+	pgoff_t page = vmf->pgoff - (FIRST_OFFSET >> PAGE_SHIFT), nr = page / window_pages(f);
+	struct bf_request *rq = &f->queues[nr / f->depth].requests[nr % f->depth];
+	vm_fault_t ret = show(rq, page % window_pages(f), vmf->vma);
+
+	if (likely(ret != VM_FAULT_RETRY))
+		return ret;
+	/* BFUSE_DATA, or the kernel itself, is at it: soon one knows whose it is. */
+	schedule_timeout_uninterruptible(1);
+	return VM_FAULT_NOPAGE;
+}
+
+static int may_split(struct vm_area_struct *vma, unsigned long address)
+{
+	return -EINVAL;
+}
+
+static const struct vm_operations_struct vm_ops = {
+	.open = bf_vma_open,
+	.close = bf_vma_close,
+	.may_split = may_split,
+	.fault = fault,
+};
+
+bool bf_window_is_offset(const struct bf_filter *f, u64 offset)
+{
+	return f->windows && offset >= FIRST_OFFSET && !bf_chunks_is_offset(offset);
+}
+
+/* Under mmap_lock: all windows of a queue. Not more mappings than one could need, as a zap goes through all of them. */
+int bf_window_mmap(struct bf_filter *f, struct vm_area_struct *vma)
+{
+	u64 bytes = (u64)f->window_size * f->depth;
+	u64 offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) - FIRST_OFFSET;
+	int err;
+
+	if (offset % bytes || offset / bytes >= f->nr_queues || vma->vm_end - vma->vm_start != bytes)
+		return -EINVAL;
+	if (vma->vm_flags & (VM_WRITE | VM_EXEC))
+		return -EACCES;
+	if (atomic_read(&f->mappings) >= bf_filter_mappings_max(f))
+		return -EMFILE;
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_clear(vma, VM_MAYWRITE | VM_MAYEXEC);
+	err = apply_to_page_range(vma->vm_mm, vma->vm_start, bytes, NULL, NULL);
+	if (!err)
+		vma->vm_ops = &vm_ops;
+	return err;
+}
