@@ -837,6 +837,8 @@ u64 bf_window_offset(const struct bf_filter *f);
 bool bf_window_is_offset(const struct bf_filter *f, u64 offset);
 int bf_window_mmap(struct bf_filter *f, struct vm_area_struct *vma);
 bool bf_window_takes(const struct bf_request *rq);
+bool bf_window_is_touched(struct bf_queue *q);
+void bf_window_wait(struct bf_queue *q);
 void bf_window_zap(struct bf_request *rq);
 
 /* bio.c: a bio in the words of the ABI */

@@ -217,6 +217,20 @@ static enum bfuse_reason take_late(struct bf_request *rq)
 	return BFUSE_REASON_NONE;
 }
 
+/* Under the lock, which is dropped while another of the filter's threads touches the window of @tag for the first time. */
+static struct bf_request *find(struct bf_queue *q, u64 tag)
+{
+	struct bf_request *rq = bf_queue_tag(q, tag);
+
+	while (unlikely(rq && rq->state == BF_TAG_BUSY && bf_window_is_touched(q))) {
+		spin_unlock_irq(&q->lock);
+		bf_window_wait(q);
+		spin_lock_irq(&q->lock);
+		rq = bf_queue_tag(q, tag);
+	}
+	return rq;
+}
+
 /* Decides under the lock whether @v is good, and if so claims the tag for it. *@found is NULL for a late verdict. */
 static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v, struct bf_request **found)
 {
@@ -228,7 +242,7 @@ static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v
 		return reason;
 
 	spin_lock_irq(&q->lock);
-	rq = bf_queue_tag(q, v->tag);
+	rq = find(q, v->tag);
 	if (!rq) {
 		reason = BFUSE_REASON_TAG;
 	} else if (rq->state == BF_TAG_STALE) {

@@ -23,10 +23,11 @@
  * as their VMA is VM_PFNMAP, before they leave the tree. It returns when no processor has a translation left. A tag of a late
  * request stays STALE until then, so that the next one finds its window empty: see @answered.
  *
- * Why nobody waits for himself. bf_window_zap() takes the inode's i_mmap_rwsem and page table locks. Who holds these changes the
+ * Why nobody waits for himself. A verdict waits for the first touch of its own tag (bf_window_wait()), which waits for no verdict.
+ * bf_window_zap() takes the inode's i_mmap_rwsem and page table locks. Who holds these changes the
  * tree or page tables and neither waits for I/O, nor for user space, nor for memory with I/O. It does not take mmap_lock, which
  * a thread of the filter may hold while it waits for a page on a disk that is filtered. fault() has mmap_lock, or the VMA's, and takes
- * window_mutex, which nobody else takes, and queue->lock inside. It needs no memory but after an mremap, since the page
+ * window_mutex and queue->lock inside; who has it takes nothing else. It needs no memory but after an mremap, since the page
  * tables are made by mmap(2), and then not by I/O.
  *
  * Nobody has a reference to the pages by this: pfns are mapped, pinning them fails (VM_PFNMAP, VM_IO), fork does not copy them,
@@ -242,6 +243,19 @@ static vm_fault_t show(struct bf_request *rq, pgoff_t page, struct vm_area_struc
 	}
 	mutex_unlock(&rq->queue->window_mutex);
 	return ret;
+}
+
+/* Does somebody look at data of @q for the first time? His tag is BUSY. */
+bool bf_window_is_touched(struct bf_queue *q)
+{
+	return mutex_is_locked(&q->window_mutex);
+}
+
+/* Until he has them. Not from a fault. */
+void bf_window_wait(struct bf_queue *q)
+{
+	mutex_lock(&q->window_mutex);
+	mutex_unlock(&q->window_mutex);
 }
 
 /* With mmap_lock, or the VMA's lock. Sleeps. */
