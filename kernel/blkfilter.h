@@ -198,6 +198,8 @@ struct bf_request {
 	bool			shown;	/* its data are for the window, not the slot: window.c */
 	bool			mapped;	/* and have been looked at: they must be taken away before the bio goes on */
 	bool			answered; /* STALE, while that is done: the late verdict has come */
+	struct mm_struct	*viewer; /* of @mapped: who has looked last, only compared, */
+	unsigned long		view;	/* and where */
 	blk_status_t		status;
 	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */
 	void			*staged; /* if they can't go to the bio: all of its data as they are to be */

@@ -35,6 +35,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/mm.h>
@@ -111,16 +112,24 @@ int bf_window_check(const struct bfuse_register *arg)
 }
 
 /* Ordinary memory, which it is now and stays while the bio is under way. Slabs are for the kernel alone, wherever they go. */
-static bool may_show(const struct page *page)
+static bool may_show(struct folio *folio)
 {
-	return !PageSlab((struct page *)page) && !is_zone_device_page(page);
+	return !folio_test_slab(folio) && !folio_is_zone_device(folio);
 }
 
+/* What the pages of a folio are they are together. */
 static bool are_good(unsigned long pfn, unsigned long nr)
 {
-	for (; nr; nr--, pfn++)
-		if (!may_show(pfn_to_page(pfn)))
+	unsigned long n;
+
+	for (; nr; nr -= n, pfn += n) {
+		struct page *page = pfn_to_page(pfn);
+		struct folio *folio = page_folio(page);
+
+		if (!may_show(folio))
 			return false;
+		n = min(nr, folio_nr_pages(folio) - (pfn - folio_pfn(folio)));
+	}
 	return true;
 }
 
@@ -159,20 +168,14 @@ static pgoff_t window_of(const struct bf_request *rq)
 	return (FIRST_OFFSET >> PAGE_SHIFT) + nr * window_pages(f);
 }
 
-/* Takes away what was shown of @rq, which is in nobody's reach. Sleeps. */
-void bf_window_zap(struct bf_request *rq)
-{
-	unmap_mapping_pages(rq->queue->filter->windows->i_mapping, window_of(rq), rq->length >> PAGE_SHIFT, true);
-	WRITE_ONCE(rq->mapped, false);
-}
-
-/* What is being mapped: the rest of a bio, and of one of its vectors. */
+/* What is being mapped or taken away: the rest of a bio, and of one of its vectors; and how many entries of one page table. */
 struct filling {
 	struct mm_struct	*mm;
 	pgprot_t		prot;
 	struct bio		*bio;
 	struct bvec_iter	iter;
 	unsigned long		pfn, nr;
+	unsigned long		entries;
 };
 
 static void next_vector(struct filling *fill)
@@ -184,31 +187,56 @@ static void next_vector(struct filling *fill)
 	bio_advance_iter_single(fill->bio, &fill->iter, bv.bv_len);
 }
 
-/* Under the page table's lock. Another thread may have been faster. */
-static int put_page_there(pte_t *pte, unsigned long address, void *data)
+/* These two: under the lock of a page table, of which @pte is one of fill->entries that lie side by side. */
+static int put_pages(pte_t *pte, unsigned long address, void *data)
 {
 	struct filling *fill = data;
 
-	if (!fill->nr)
-		next_vector(fill);
-	if (pte_none(ptep_get(pte)))
-		set_pte_at(fill->mm, address, pte, pte_mkspecial(pfn_pte(fill->pfn, fill->prot)));
-	fill->pfn++;
-	fill->nr--;
+	for (; fill->entries; fill->entries--, pte++, address += PAGE_SIZE, fill->pfn++, fill->nr--) {
+		if (!fill->nr)
+			next_vector(fill);
+		/* Another thread may have been faster. */
+		if (pte_none(ptep_get(pte)))
+			set_pte_at(fill->mm, address, pte, pte_mkspecial(pfn_pte(fill->pfn, fill->prot)));
+	}
 	return 0;
+}
+
+static int take_pages(pte_t *pte, unsigned long address, void *data)
+{
+	struct filling *fill = data;
+
+	for (; fill->entries; fill->entries--, pte++, address += PAGE_SIZE)
+		ptep_get_and_clear(fill->mm, address, pte);
+	return 0;
+}
+
+/* @fn is called once for each page table: to be called for each entry costs more than all that it does there. */
+static int walk(struct filling *fill, unsigned long start, unsigned long bytes, pte_fn_t fn)
+{
+	unsigned long end = start + bytes, next;
+	int err = 0;
+
+	for (; !err && start != end; start = next) {
+		next = pmd_addr_end(start, end);
+		fill->entries = (next - start) >> PAGE_SHIFT;
+		err = apply_to_page_range(fill->mm, start, PAGE_SIZE, fn, fill);
+	}
+	return err;
 }
 
 /* All of @rq at once. The VMA is whole, as it can't be split. */
 static int map_all(struct bf_request *rq, struct vm_area_struct *vma)
 {
 	struct filling fill = { .mm = vma->vm_mm, .prot = vma->vm_page_prot, .bio = rq->bio, .iter = rq->iter };
-	unsigned long start = vma->vm_start + ((window_of(rq) - vma->vm_pgoff) << PAGE_SHIFT);
 	unsigned int noio = memalloc_noio_save();
 	int err;
 
 	/* Before the first is there, for it must be taken away even if the others fail. */
 	rq->mapped = true;
-	err = apply_to_page_range(fill.mm, start, rq->length, put_page_there, &fill);
+	rq->viewer = vma->vm_mm;
+	rq->view = vma->vm_start + ((window_of(rq) - vma->vm_pgoff) << PAGE_SHIFT);
+	err = walk(&fill, rq->view, rq->length, put_pages);
 	memalloc_noio_restore(noio);
 	return err;
 }
@@ -284,6 +312,52 @@ static const struct vm_operations_struct vm_ops = {
 	.may_split = may_split,
 	.fault = fault,
 };
+
+static bool is_in(const struct bf_request *rq, const struct vm_area_struct *vma)
+{
+	return vma && vma->vm_ops == &vm_ops && vma->vm_private_data == rq->queue->filter &&
+	       rq->view == vma->vm_start + ((window_of(rq) - vma->vm_pgoff) << PAGE_SHIFT);
+}
+
+/*
+ * If it is the caller himself who has looked, and nothing is in the way: his mm, with mmap_lock. Else NULL. It does not wait: what
+ * holds the lock may wait for us.
+ */
+static struct mm_struct *lock_viewer(const struct bf_request *rq)
+{
+	struct mm_struct *mm = current->mm;
+
+	if (!mm || mm != rq->viewer || !mmap_read_trylock(mm))
+		return NULL;
+	if (is_in(rq, vma_lookup(mm, rq->view)))
+		return mm;
+	mmap_read_unlock(mm);
+	return NULL;
+}
+
+/*
+ * Takes away what was shown of @rq, which is in nobody's reach. Sleeps.
+ *
+ * unmap_mapping_pages() does all of it, but at five times the instructions for each page. So the page tables of the thread that
+ * answers are cleared before. That a flush is pending for its mm makes the end of unmap_mapping_pages() flush all of the mm
+ * (mm_tlb_flush_nested()), though it found the entries empty; the VMA, which mmap_lock keeps where it is, makes it come there.
+ */
+void bf_window_zap(struct bf_request *rq)
+{
+	struct mm_struct *mm = lock_viewer(rq);
+	struct filling fill = { .mm = mm };
+
+	if (mm) {
+		inc_tlb_flush_pending(mm);
+		walk(&fill, rq->view, rq->length, take_pages);
+	}
+	unmap_mapping_pages(rq->queue->filter->windows->i_mapping, window_of(rq), rq->length >> PAGE_SHIFT, true);
+	if (mm) {
+		dec_tlb_flush_pending(mm);
+		mmap_read_unlock(mm);
+	}
+	WRITE_ONCE(rq->mapped, false);
+}
 
 bool bf_window_is_offset(const struct bf_filter *f, u64 offset)
 {

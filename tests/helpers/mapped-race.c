@@ -5,16 +5,13 @@
  *
  * With "late" verdicts come about when the deadline does. At the end it tells how often a thread saw something.
  */
-#include "raw.h"
+#include "window.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <time.h>
 
-#define PAGE 4096
 #define LENGTH (128u << 10)
 #define WRITERS 3
 #define LOOKERS 2
@@ -22,15 +19,8 @@
 
 static struct raw r;
 static unsigned char *volatile windows;
-static __thread sigjmp_buf fell;
 static volatile bool over;
 static unsigned long seen, missed;
-
-static void fall(int sig)
-{
-	(void)sig;
-	siglongjmp(fell, 1);
-}
 
 /* All bytes of a write are the same, and change from write to write. */
 static void write_on(const char *device, int number)
@@ -49,16 +39,11 @@ static void write_on(const char *device, int number)
 
 static void look(const unsigned char *at)
 {
-	unsigned char byte;
+	int byte = touch(at);
 
-	if (sigsetjmp(fell, 1)) {
-		__atomic_fetch_add(&missed, 1, __ATOMIC_RELAXED);
-		return;
-	}
-	byte = *(const volatile unsigned char *)at;
 	if (byte == POISON || !byte)
 		errx(1, "saw %#x, which is not the data of a write under way", byte);
-	__atomic_fetch_add(&seen, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(byte < 0 ? &missed : &seen, 1, __ATOMIC_RELAXED);
 }
 
 static void *look_around(void *arg)
@@ -124,15 +109,13 @@ static void serve(double end, bool late)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = fall };
 	bool late = argc > 3 && !strcmp(argv[3], "late");
 	pthread_t threads[LOOKERS + 1];
 	size_t bytes;
 
 	if (argc < 3)
 		errx(2, "usage: mapped-race DEVICE SECONDS [late]");
-	sigaction(SIGBUS, &action, NULL);
-	sigaction(SIGSEGV, &action, NULL);
+	window_catch();
 	r = raw_new(500, 1u << BFUSE_OP_WRITE);
 	r.reg.features = BFUSE_F_MAPPED;
 	r.reg.depth = 4;
@@ -143,7 +126,7 @@ int main(int argc, char **argv)
 	r.reg.defaults.deadline_ms = late ? 10 : 0;
 	raw_register(&r);
 	bytes = (size_t)r.reg.depth * r.reg.window_size;
-	windows = mmap(NULL, bytes, PROT_READ, MAP_SHARED, r.fd, (off_t)r.reg.off_windows);
+	windows = map_windows(&r, PROT_READ, MAP_SHARED, bytes);
 	if (windows == MAP_FAILED || raw_attach(&r, argv[1]))
 		err(1, "mmap or attach");
 	for (int i = 0; i < WRITERS; i++)

@@ -3,67 +3,24 @@
  * Data of large requests in the windows of their tags: what is shown there, and when it is not. Exits with 1 at the first thing
  * that is wrong.
  */
-#include "raw.h"
+#include "window.h"
 
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
-#define PAGE 4096
 #define LENGTH (256u << 10)
 #define WINDOW (1u << 20)
 #define SLOT (512u << 10)
 
-#define require(condition)                                            \
-	do {                                                          \
-		if (!(condition))                                     \
-			errx(1, "line %d: %s", __LINE__, #condition); \
-	} while (0)
-
 static const char *device;
 static unsigned char *buffer; /* shared with the children that do the I/O */
-static __thread sigjmp_buf fell;
-
-static void fall(int sig)
-{
-	siglongjmp(fell, sig);
-}
-
-/* The byte there, or the signal that came instead, negative. */
-static int touch(const void *at)
-{
-	int sig = sigsetjmp(fell, 1);
-
-	return sig ? -sig : *(const volatile unsigned char *)at;
-}
 
 static int scribble(void *at)
 {
-	int sig = sigsetjmp(fell, 1);
+	int sig = sigsetjmp(window_fell, 1);
 
 	if (!sig)
 		*(volatile unsigned char *)at = 1;
 	return -sig;
-}
-
-static unsigned char pattern(uint64_t at, unsigned int seed)
-{
-	return (unsigned char)(at * 7 + at / PAGE * 13 + seed);
-}
-
-static void fill(unsigned char *to, uint32_t bytes, unsigned int seed)
-{
-	for (uint32_t i = 0; i < bytes; i++)
-		to[i] = pattern(i, seed);
-}
-
-static bool is_pattern(const unsigned char *data, uint32_t bytes, unsigned int seed)
-{
-	for (uint32_t i = 0; i < bytes; i++)
-		if (data[i] != pattern(i, seed))
-			return false;
-	return true;
 }
 
 /* One direct I/O of the data at @from; for a read they shall have the pattern then. */
@@ -90,24 +47,6 @@ static pid_t start_write(unsigned int seed)
 {
 	fill(buffer, LENGTH, seed);
 	return start(true, buffer, LENGTH, seed);
-}
-
-static int end(pid_t pid)
-{
-	int status;
-
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static unsigned char *map_windows(struct raw *r, int protection, int flags, size_t bytes)
-{
-	return mmap(NULL, bytes, protection, flags, r->fd, (off_t)r->reg.off_windows);
-}
-
-static size_t all(const struct raw *r)
-{
-	return (size_t)r->reg.depth * r->reg.window_size;
 }
 
 static unsigned char *windows;
@@ -216,6 +155,7 @@ static void copied(struct raw *r, uint32_t offset, uint32_t bytes)
 	require(!end(pid));
 }
 
+/* What was there before stays. */
 static void failed(struct raw *r)
 {
 	pid_t pid = start_write(4);
@@ -336,21 +276,21 @@ static void held_write(struct raw *r)
 
 static void refused_mappings(struct raw *r)
 {
-	require(map_windows(r, PROT_READ | PROT_WRITE, MAP_SHARED, all(r)) == MAP_FAILED && errno == EACCES);
-	require(map_windows(r, PROT_READ | PROT_EXEC, MAP_SHARED, all(r)) == MAP_FAILED && errno == EACCES);
-	require(map_windows(r, PROT_READ, MAP_PRIVATE, all(r)) == MAP_FAILED && errno == EINVAL);
-	require(map_windows(r, PROT_READ, MAP_SHARED, all(r) - PAGE) == MAP_FAILED && errno == EINVAL);
-	require(map_windows(r, PROT_READ, MAP_SHARED, 2 * all(r)) == MAP_FAILED && errno == EINVAL);
-	require(mmap(NULL, all(r), PROT_READ, MAP_SHARED, r->fd, (off_t)(r->reg.off_windows + PAGE)) == MAP_FAILED);
-	require(mmap(NULL, all(r), PROT_READ, MAP_SHARED, r->fd, (off_t)(r->reg.off_windows + all(r))) == MAP_FAILED);
-	require(mprotect(windows, all(r), PROT_READ | PROT_WRITE) && errno == EACCES);
-	require(mprotect(windows, all(r), PROT_READ | PROT_EXEC) && errno == EACCES);
+	require(map_windows(r, PROT_READ | PROT_WRITE, MAP_SHARED, all_windows(r)) == MAP_FAILED && errno == EACCES);
+	require(map_windows(r, PROT_READ | PROT_EXEC, MAP_SHARED, all_windows(r)) == MAP_FAILED && errno == EACCES);
+	require(map_windows(r, PROT_READ, MAP_PRIVATE, all_windows(r)) == MAP_FAILED && errno == EINVAL);
+	require(map_windows(r, PROT_READ, MAP_SHARED, all_windows(r) - PAGE) == MAP_FAILED && errno == EINVAL);
+	require(map_windows(r, PROT_READ, MAP_SHARED, 2 * all_windows(r)) == MAP_FAILED && errno == EINVAL);
+	require(mmap(NULL, all_windows(r), PROT_READ, MAP_SHARED, r->fd, (off_t)(r->reg.off_windows + PAGE)) == MAP_FAILED);
+	require(mmap(NULL, all_windows(r), PROT_READ, MAP_SHARED, r->fd, (off_t)(r->reg.off_windows + all_windows(r))) == MAP_FAILED);
+	require(mprotect(windows, all_windows(r), PROT_READ | PROT_WRITE) && errno == EACCES);
+	require(mprotect(windows, all_windows(r), PROT_READ | PROT_EXEC) && errno == EACCES);
 	require(mprotect(windows, PAGE, PROT_READ | PROT_WRITE) && errno == EACCES);
 	require(mprotect(windows, PAGE, PROT_NONE) && errno == EINVAL);
 	require(munmap(windows, PAGE) && errno == EINVAL);
-	require(mremap(windows, all(r), 2 * all(r), MREMAP_MAYMOVE) == MAP_FAILED);
-	require(mremap(windows, 0, all(r), MREMAP_MAYMOVE) == MAP_FAILED);
-	require(madvise(windows, all(r), MADV_DOFORK));
+	require(mremap(windows, all_windows(r), 2 * all_windows(r), MREMAP_MAYMOVE) == MAP_FAILED);
+	require(mremap(windows, 0, all_windows(r), MREMAP_MAYMOVE) == MAP_FAILED);
+	require(madvise(windows, all_windows(r), MADV_DOFORK));
 }
 
 static void many_mappings(struct raw *r)
@@ -358,11 +298,11 @@ static void many_mappings(struct raw *r)
 	unsigned char *more[1000];
 	int n = 0;
 
-	while (n < 1000 && (more[n] = map_windows(r, PROT_READ, MAP_SHARED, all(r))) != MAP_FAILED)
+	while (n < 1000 && (more[n] = map_windows(r, PROT_READ, MAP_SHARED, all_windows(r))) != MAP_FAILED)
 		n++;
 	require(n > 2 && n < 100 && errno == EMFILE);
 	while (n--)
-		require(!munmap(more[n], all(r)));
+		require(!munmap(more[n], all_windows(r)));
 }
 
 /* What pins or copies pages gets none. */
@@ -397,7 +337,7 @@ static void uses(struct raw *r)
 /* Moved while it is mapped, mapped again, and mapped twice: it is taken away everywhere. */
 static void moved(struct raw *r)
 {
-	unsigned char *twin = map_windows(r, PROT_READ, MAP_SHARED, all(r)), *place;
+	unsigned char *twin = map_windows(r, PROT_READ, MAP_SHARED, all_windows(r)), *place;
 	pid_t pid = start_write(10);
 	struct bfuse_request rq;
 
@@ -405,26 +345,26 @@ static void moved(struct raw *r)
 	raw_next(r, &rq);
 	require(touch(window(r, &rq) + PAGE) == pattern(PAGE, 10));
 	require(touch(twin + (window(r, &rq) - windows)) == pattern(0, 10));
-	place = mmap(NULL, all(r), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	require(mremap(windows, all(r), all(r), MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
+	place = mmap(NULL, all_windows(r), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	require(mremap(windows, all_windows(r), all_windows(r), MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
 	windows = place;
 	require(is_pattern(window(r, &rq), LENGTH, 10));
 	pass(r, &rq, 0);
 	require(touch(window(r, &rq)) == -SIGBUS);
 	require(touch(twin + (window(r, &rq) - windows)) == -SIGBUS);
 	require(!end(pid));
-	require(!munmap(twin, all(r)));
+	require(!munmap(twin, all_windows(r)));
 
 	pid = start_write(11);
 	raw_next(r, &rq);
 	require(touch(window(r, &rq)) == pattern(0, 11));
-	require(!munmap(windows, all(r)));
-	windows = map_windows(r, PROT_READ, MAP_SHARED, all(r));
+	require(!munmap(windows, all_windows(r)));
+	windows = map_windows(r, PROT_READ, MAP_SHARED, all_windows(r));
 	require(windows != MAP_FAILED && is_pattern(window(r, &rq), LENGTH, 11));
-	require(!munmap(windows, all(r)));
+	require(!munmap(windows, all_windows(r)));
 	pass(r, &rq, 0);
 	require(!end(pid));
-	windows = map_windows(r, PROT_READ, MAP_SHARED, all(r));
+	windows = map_windows(r, PROT_READ, MAP_SHARED, all_windows(r));
 	require(windows != MAP_FAILED && touch(window(r, &rq)) == -SIGBUS);
 }
 
@@ -498,7 +438,7 @@ static void written_back(struct raw *r)
 	require(any);
 }
 
-static struct raw filter(void)
+static struct raw filter(uint32_t map_min)
 {
 	struct raw r = raw_new(500, 1u << BFUSE_OP_READ | 1u << BFUSE_OP_WRITE);
 
@@ -506,39 +446,46 @@ static struct raw filter(void)
 	r.reg.depth = 16;
 	r.reg.slot_size = SLOT;
 	r.reg.window_size = WINDOW;
+	r.reg.map_min = map_min;
+	r.reg.defaults.policy = BFUSE_POLICY_PASS;
 	r.reg.defaults.payload = r.reg.defaults.ops;
 	r.reg.defaults.verdicts |= 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD;
 	raw_register(&r);
-	windows = map_windows(&r, PROT_READ, MAP_SHARED, all(&r));
+	windows = map_windows(&r, PROT_READ, MAP_SHARED, all_windows(&r));
 	if (windows == MAP_FAILED)
 		err(1, "windows");
 	return r;
 }
 
+static void leave(struct raw *r)
+{
+	munmap(windows, all_windows(r));
+	munmap(r->map[0], r->reg.queue_bytes);
+	close(r->fd);
+}
+
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = fall };
 	struct raw r;
 
 	if (argc != 2)
 		errx(2, "usage: mapped DEVICE");
 	device = argv[1];
 	alarm(100);
-	sigaction(SIGBUS, &action, NULL);
-	sigaction(SIGSEGV, &action, NULL);
+	window_catch();
 	buffer = mmap(NULL, 4u << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	registrations();
-	r = filter();
+	r = filter(0);
 	refused_mappings(&r);
 	many_mappings(&r);
 	if (raw_attach(&r, device))
 		errx(1, "attach");
 	shown(&r);
 	unseen(&r);
+	failed(&r);
 	copied(&r, 512, LENGTH);
 	copied(&r, 0, LENGTH + 512);
 	copied(&r, 0, (64u << 10) - PAGE);
-	failed(&r);
 	modified(&r, false);
 	modified(&r, true);
 	fetched(&r);
@@ -549,6 +496,10 @@ int main(int argc, char **argv)
 	held_write(&r);
 	uses(&r);
 	moved(&r);
+	leave(&r);
+	r = filter(PAGE);
+	if (raw_attach(&r, device))
+		errx(1, "attach");
 	written_back(&r);
 	return 0;
 }
