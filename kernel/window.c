@@ -45,6 +45,7 @@
 #define FIRST_OFFSET	(1ull << 39)	/* between the queues and the chunk bitmaps */
 #define MAGIC		0x62667573	/* "bfus" */
 #define MAP_MIN		65536u		/* measured: see docs/architecture.md */
+#define CLEAR_MIN	(8 * PAGE_SIZE)	/* measured: bf_window_zap() */
 
 static struct vfsmount *mount;
 static int mounted;
@@ -133,23 +134,49 @@ static bool are_good(unsigned long pfn, unsigned long nr)
 	return true;
 }
 
-static unsigned long pfn_of(const struct bio_vec *bv)
+/* The data of a request as runs of pages: the rest of the current one, and where the next begins. */
+struct runs {
+	unsigned long		pfn, nr;
+	const struct bio_vec	*next;
+	u32			done;		/* bytes of @next */
+	u32			left;		/* bytes, from there on */
+	u32			ragged;		/* not 0: the last one was not whole pages */
+};
+
+static struct runs runs_of(const struct bf_request *rq)
 {
-	return page_to_pfn(bv->bv_page) + (bv->bv_offset >> PAGE_SHIFT);
+	return (struct runs){
+		.next = &rq->bio->bi_io_vec[rq->iter.bi_idx],
+		.done = bf_iter_offset(rq->iter),
+		.left = rq->length,
+	};
+}
+
+static void next_run(struct runs *runs)
+{
+	const struct bio_vec *bv = runs->next++;
+	u32 offset = bv->bv_offset + runs->done, bytes = min(bv->bv_len - runs->done, runs->left);
+
+	runs->pfn = page_to_pfn(bv->bv_page) + (offset >> PAGE_SHIFT);
+	runs->nr = bytes >> PAGE_SHIFT;
+	runs->ragged = (offset | bytes) & ~PAGE_MASK;
+	runs->left -= bytes;
+	runs->done = 0;
 }
 
 /* Are the data of @rq, which its attachment wants to have, to be shown rather than copied? Any context; the bio is the caller's. */
 bool bf_window_takes(const struct bf_request *rq)
 {
 	const struct bf_filter *f = rq->queue->filter;
-	struct bvec_iter iter;
-	struct bio_vec bv;
+	struct runs runs;
 
 	if (likely(!f->windows) || rq->length < f->map_min || rq->length > f->window_size)
 		return false;
-	__bio_for_each_bvec(bv, rq->bio, iter, rq->iter)
-		if (((bv.bv_offset | bv.bv_len) & ~PAGE_MASK) || !are_good(pfn_of(&bv), bv.bv_len >> PAGE_SHIFT))
+	for (runs = runs_of(rq); runs.left;) {
+		next_run(&runs);
+		if (runs.ragged || !are_good(runs.pfn, runs.nr))
 			return false;
+	}
 	return true;
 }
 
@@ -168,36 +195,26 @@ static pgoff_t window_of(const struct bf_request *rq)
 	return (FIRST_OFFSET >> PAGE_SHIFT) + nr * window_pages(f);
 }
 
-/* What is being mapped or taken away: the rest of a bio, and of one of its vectors; and how many entries of one page table. */
+/* What is being mapped or taken away: in which mm, from what, and how many entries of one page table. */
 struct filling {
 	struct mm_struct	*mm;
 	pgprot_t		prot;
-	struct bio		*bio;
-	struct bvec_iter	iter;
-	unsigned long		pfn, nr;
+	struct runs		runs;
 	unsigned long		entries;
 };
-
-static void next_vector(struct filling *fill)
-{
-	struct bio_vec bv = mp_bvec_iter_bvec(fill->bio->bi_io_vec, fill->iter);
-
-	fill->pfn = pfn_of(&bv);
-	fill->nr = bv.bv_len >> PAGE_SHIFT;
-	bio_advance_iter_single(fill->bio, &fill->iter, bv.bv_len);
-}
 
 /* These two: under the lock of a page table, of which @pte is one of fill->entries that lie side by side. */
 static int put_pages(pte_t *pte, unsigned long address, void *data)
 {
 	struct filling *fill = data;
 
-	for (; fill->entries; fill->entries--, pte++, address += PAGE_SIZE, fill->pfn++, fill->nr--) {
-		if (!fill->nr)
-			next_vector(fill);
+	for (; fill->entries; fill->entries--, pte++, address += PAGE_SIZE, fill->runs.nr--) {
+		while (!fill->runs.nr)
+			next_run(&fill->runs);
 		/* Another thread may have been faster. */
 		if (pte_none(ptep_get(pte)))
-			set_pte_at(fill->mm, address, pte, pte_mkspecial(pfn_pte(fill->pfn, fill->prot)));
+			set_pte_at(fill->mm, address, pte, pte_mkspecial(pfn_pte(fill->runs.pfn, fill->prot)));
+		fill->runs.pfn++;
 	}
 	return 0;
 }
@@ -228,7 +245,7 @@ static int walk(struct filling *fill, unsigned long start, unsigned long bytes, 
 /* All of @rq at once. The VMA is whole, as it can't be split. */
 static int map_all(struct bf_request *rq, struct vm_area_struct *vma)
 {
-	struct filling fill = { .mm = vma->vm_mm, .prot = vma->vm_page_prot, .bio = rq->bio, .iter = rq->iter };
+	struct filling fill = { .mm = vma->vm_mm, .prot = vma->vm_page_prot, .runs = runs_of(rq) };
 	unsigned int noio = memalloc_noio_save();
 	int err;
 
@@ -327,7 +344,7 @@ static struct mm_struct *lock_viewer(const struct bf_request *rq)
 {
 	struct mm_struct *mm = current->mm;
 
-	if (!mm || mm != rq->viewer || !mmap_read_trylock(mm))
+	if (!mm || mm != rq->viewer || rq->length < CLEAR_MIN || !mmap_read_trylock(mm))
 		return NULL;
 	if (is_in(rq, vma_lookup(mm, rq->view)))
 		return mm;

@@ -45,8 +45,11 @@ static pid_t start_write(unsigned int seed)
 		int fd = open(device, O_WRONLY | O_DIRECT);
 
 		/* Or the last close is ours. */
-		close(own);
-		_exit(pwrite(fd, buffer, LENGTH, 0) == LENGTH ? 0 : errno);
+		if (own >= 0)
+			close(own);
+		if (pwrite(fd, buffer, LENGTH, 0) != LENGTH)
+			err(1, "%s: write", device);
+		_exit(0);
 	}
 	return pid;
 }
@@ -57,6 +60,14 @@ static void pass(struct raw *r, const struct bfuse_request *rq)
 
 	raw_push(r, 0, &(struct bfuse_verdict){ .type = BFUSE_PASS, .tag = rq->tag });
 	require(!raw_enter(r, &e, 0, 0));
+}
+
+static void leave(struct raw *r, unsigned char *windows)
+{
+	close(r->fd);
+	own = -1;
+	munmap(windows, all_windows(r));
+	munmap(r->map[0], r->reg.queue_bytes);
 }
 
 /* The deadline takes away what is being looked at, and the only tag is good again when its verdict has come. */
@@ -81,9 +92,7 @@ static void late(void)
 		pass(&r, &rq);
 		require(touch(windows) == -SIGBUS);
 	}
-	close(r.fd);
-	munmap(windows, all_windows(&r));
-	munmap(r.map[0], r.reg.queue_bytes);
+	leave(&r, windows);
 }
 
 /* Its last descriptor is closed, the mappings stay. */
@@ -146,6 +155,17 @@ static void attach(struct raw *r, uint32_t flags)
 	close(a.fd);
 }
 
+static void detach_all(int fd)
+{
+	struct bfuse_next next = { .size = sizeof(next) };
+	struct bfuse_detach d = { .size = sizeof(d) };
+
+	while (!ioctl(fd, BFUSE_NEXT, &next)) {
+		d.attachment = next.attachment;
+		ioctl(fd, BFUSE_DETACH, &d);
+	}
+}
+
 /* The successor of one that was looking gets it all, before the death or after it. */
 static void succeeded(bool replaced)
 {
@@ -173,15 +193,8 @@ static void succeeded(bool replaced)
 	pass(&r, &rq);
 	require(touch(window(&r, windows, &rq)) == -SIGBUS);
 	require(!end(writer));
-	struct bfuse_next next = { .size = sizeof(next) };
-	while (!ioctl(r.fd, BFUSE_NEXT, &next)) {
-		struct bfuse_detach d = { .size = sizeof(d), .attachment = next.attachment };
-
-		ioctl(r.fd, BFUSE_DETACH, &d);
-	}
-	close(r.fd);
-	munmap(windows, all_windows(&r));
-	munmap(r.map[0], r.reg.queue_bytes);
+	detach_all(r.fd);
+	leave(&r, windows);
 	close(pipes[0]);
 	close(pipes[1]);
 }
