@@ -78,6 +78,7 @@ struct bf_origin {
 	pid_t			tgid;
 	u32			injector; /* id of the filter that started it, or 0 */
 	u16			cpu;
+	bool			shared;	/* others' data, see bf_bio_is_shared() */
 };
 
 /* Names a bio as ours on one disk while it is below an attachment; bio->bi_private points to it. */
@@ -289,6 +290,7 @@ struct bf_queue {
 	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
 	atomic_t		calls;		/* of BFUSE_ENTER, under way */
+	pid_t			thread;		/* that called it last, other than to wake */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
 	struct bf_uring		uring;
@@ -515,8 +517,8 @@ void bf_device_put(struct bf_device *dev);
 void bf_device_submit(struct bf_device *dev, struct bio *bio);
 void bf_chain_insert(struct bf_attachment *att);
 void bf_chain_remove(struct bf_attachment *att);
-struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid);
-bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid);
+struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, const struct bf_origin *origin);
+bool bf_chain_wants(struct bf_device *dev, struct bio *bio);
 struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bdev, u64 rank);
 struct bf_attachment *bf_chain_below(const struct bf_attachment *att);
 
@@ -529,16 +531,19 @@ static inline u32 bf_altitude(const struct bf_attachment *att)
 extern struct list_head bf_attachments;
 extern u32 bf_nr_attachments;
 u64 bf_rank(const struct block_device *bdev, u32 altitude);
-long bf_attach(struct bf_filter *own, struct bfuse_attach *arg);
-long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer);
-long bf_detach(const struct bfuse_detach *arg);
+struct bf_attachment *bf_attachment_alloc(struct bf_filter *f, struct block_device *bdev, const struct bfuse_attach *arg);
+void bf_attachment_enlist(struct bf_attachment *att);
 void bf_attachment_leave(struct bf_attachment *att, int reason);
 void bf_attachment_open(struct bf_attachment *att);
 struct bf_attachment *bf_attachment_above(u32 id);
 struct bf_attachment *bf_attachment_after(struct bf_attachment *att);
 void bf_attachment_put(struct bf_attachment *att);
-
 struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id);
+
+/* attach.c: how it comes to stand on a device */
+long bf_attach(struct bf_filter *own, struct bfuse_attach *arg);
+long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer);
+long bf_detach(const struct bfuse_detach *arg);
 
 /* A bio for a partition counts from the partition's start until the block layer has remapped it (BIO_REMAPPED). */
 static __always_inline u64 bf_bio_disk_sector(struct bio *bio)
@@ -741,6 +746,7 @@ void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);
+bool bf_server_is_alone(const struct bf_filter *f, pid_t pid);
 void bf_server_review(struct bf_filter *f);
 void bf_server_gone(struct bf_filter *f);
 const struct gendisk *bf_server_begin(struct bf_queue *q);
@@ -801,15 +807,23 @@ void bf_end_again(struct bio *bio);
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
 
 /* settle.c: what becomes of requests whose filter is dead, late or gone */
-unsigned long bf_limit(const struct bf_attachment *att);
+void bf_settle_new(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
+void bf_settle_held(struct bf_attachment *att, struct bio *bio, blk_status_t status);
 void bf_settle_tag(struct bf_request *rq);
+void bf_settle_waiting(struct bf_attachment *att, struct bf_queue *q);
 void bf_settle_lanes(struct bf_attachment *att, bool sent_too);
-bool bf_settle_is_owed(struct bf_attachment *att);
-void bf_settle_now(struct bf_attachment *att);
 void bf_settle_hold_expired(struct work_struct *work);
-void bf_settle_watch(struct work_struct *work);
+
+/* deadline.c: requests whose time is over */
+unsigned long bf_limit(const struct bf_attachment *att);
+bool bf_is_owed(struct bf_attachment *att);
+void bf_deadline_now(struct bf_attachment *att);
+void bf_deadline_watch(struct work_struct *work);
 void bf_unstall(struct bf_filter *f);
-u32 bf_adopt(struct bf_attachment *heir, struct bf_attachment *dead);
+
+/* succession.c: a filter takes another one's place */
+bool bf_may_succeed(const struct bf_attachment *heir, const struct bf_attachment *other, bool replace);
+u32 bf_succeed(struct bf_attachment *heir, struct bf_attachment *dead);
 
 /* shadow.c: a write with other data */
 int bf_shadow_init(void);
@@ -848,6 +862,7 @@ u8 bf_bio_op(const struct bio *bio);
 u64 bf_match_of(u32 ops);
 u32 bf_bio_flags(struct bio *bio);
 blk_opf_t bf_opf_of(u32 flags);
+bool bf_bio_is_shared(const struct bio *bio);
 u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);
 bool bf_bio_is_refused(struct bio *bio);

@@ -129,7 +129,7 @@ static void settle(struct bf_attachment *att)
 {
 	int tries = 50;
 
-	for (bf_settle_now(att); bf_settle_is_owed(att) && --tries; bf_settle_now(att))
+	for (bf_deadline_now(att); bf_is_owed(att) && --tries; bf_deadline_now(att))
 		msleep(20);
 }
 
@@ -145,7 +145,7 @@ static void say_goodbye(struct bf_attachment *att)
 	call_filter(att, false);
 	leave(att, false);
 	synchronize_rcu();
-	while (bf_settle_is_owed(att) && time_before(jiffies, end))
+	while (bf_is_owed(att) && time_before(jiffies, end))
 		wait_for_completion_timeout(&att->gone, HZ / 50);
 	settle(att);
 }

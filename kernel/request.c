@@ -153,7 +153,7 @@ bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin)
 
 	rcu_read_lock();
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
-	while (dev && !taken && (att = bf_chain_next(dev, bio, below, origin->tgid))) {
+	while (dev && !taken && (att = bf_chain_next(dev, bio, below, origin))) {
 		below = att->rank;
 		taken = bf_queue_offer(att, bio, origin) == BF_TAKEN;
 	}
@@ -302,6 +302,7 @@ void bf_intercept(struct bio *bio)
 		.pid = current->pid,
 		.tgid = current->tgid,
 		.cpu = raw_smp_processor_id(),
+		.shared = bf_bio_is_shared(bio),
 	};
 
 	bio = unchained(bio);

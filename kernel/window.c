@@ -14,7 +14,7 @@
  * bf_window_zap() before he does anything with it:
  *
  *	verdict			verdict.c:apply()
- *	deadline, no time left	settle.c:expire_tag()
+ *	deadline, no time left	deadline.c:expire_tag()
  *	death, succession, and who was BUSY meanwhile	bf_settle_tag()
  *
  * From the move on fault() finds nothing to show, and what it put there before is in page tables that unmap_mapping_pages()

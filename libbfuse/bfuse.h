@@ -321,11 +321,14 @@ static inline void bfuse_chunk_clear(const struct bfuse_chunk_map *map, uint64_t
 /**
  * bfuse_mark_begin - have the kernel mark the chunks that are written to, without presenting anything; see struct bfuse_mark.
  * @chunk_shift: BFUSE_CHUNK_SHIFT_MIN to BFUSE_CHUNK_SHIFT_MAX.
+ * @drain_ms: milliseconds to wait at most, up to BFUSE_DEADLINE_MAX, until all I/O that was under way has completed, so that a full
+ *	backup which begins after that, and the generations, have every change (BFUSE_MARK_DRAIN); 0: don't wait, they may not.
  * @mark: out: the current generation; flags tell by BFUSE_MARK_INHERITED that a predecessor's marks go on. May be NULL.
  *
  * Returns 0 or a negative errno.
  */
-int bfuse_mark_begin(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, struct bfuse_mark *mark);
+int bfuse_mark_begin(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, uint32_t drain_ms,
+		     struct bfuse_mark *mark);
 
 /**
  * bfuse_mark_switch - end a generation, and begin the next.
@@ -872,7 +875,8 @@ typedef void (*bfuse_inject_fn)(int status, void *user);
  * @done: called once by the thread of a queue, unless this function fails.
  *
  * This is also how to read the device that one filters. A filter does not see the I/O of its own process, and read(2) on the
- * device, even with O_DIRECT, first writes back what others have changed in the page cache: it would pass unseen.
+ * device, even with O_DIRECT, first writes back what others have changed in the page cache: in a callback, whose thread can't
+ * serve meanwhile, that would pass unseen.
  *
  * Any thread may call it, also in a callback, after bfuse_start(). bfuse_wait() waits for what is under way. Returns 0 or a
  * negative errno as struct bfuse_inject says; -EAGAIN: too many are under way, try again when one has completed.

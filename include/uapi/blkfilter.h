@@ -577,6 +577,11 @@ enum bfuse_drained {
  * @drain_ms: BFUSE_ATTACH_DRAIN: how long it may take, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000. Otherwise 0.
  * @drained: out: enum bfuse_drained.
  *
+ * The filter does not see the I/O of its own process, or it could wait for itself. What others have left in the page cache of a block
+ * device, or in memory that is swapped out, is not its own, whoever happens to write it back (read(2) of the device does, even
+ * with O_DIRECT; so may fsync(2)): it is presented, unless a thread does so that itself calls BFUSE_ENTER, or the process exits.
+ * Such a thread reads the device with BFUSE_INJECT.
+ *
  * BFUSE_ATTACH_DRAIN: when the call returns, whatever was submitted to the device before has completed, wherever it was: in
  * the driver, with filters below, parked by a cgroup's io.max, in the hands of a submitter that had no CPU. So what the filter
  * sees is all that changes on the device from then on, but for its own process' I/O. Meanwhile new requests wait, and no later than
@@ -1181,6 +1186,7 @@ enum bfuse_mark_command {
 #define BFUSE_MARK_ALL		(1u << 1)	/* out: the whole device counts as changed, whatever the bitmap says */
 #define BFUSE_MARK_BEYOND	(1u << 2)	/* out: all that lies behind the last chunk counts as changed: the device has grown */
 #define BFUSE_MARK_INHERITED	(1u << 3)	/* out, BEGIN: marks of a predecessor go on, without a gap */
+#define BFUSE_MARK_DRAIN	(1u << 4)	/* in, BEGIN: return when all that was submitted before has completed */
 
 /**
  * struct bfuse_mark - BFUSE_MARK: the kernel keeps a bitmap of the chunks that are written to. Nothing crosses for it.
@@ -1188,7 +1194,8 @@ enum bfuse_mark_command {
  * @attachment: an attachment of this filter.
  * @command: enum bfuse_mark_command.
  * @chunk_shift: BEGIN: in, BFUSE_CHUNK_SHIFT_MIN to _MAX; else in 0, out.
- * @flags: BFUSE_MARK_*; in only MERGE.
+ * @flags: BFUSE_MARK_*; in only MERGE and DRAIN.
+ * @drain_ms: with BFUSE_MARK_DRAIN: how long that may take, up to BFUSE_DEADLINE_MAX; 0: 30,000 ms. Else 0.
  * @generation: out: number of the generation that SWITCH has ended and READ reads; BEGIN: of the current one.
  * @chunks: out: how many chunks its bitmap has, of which the last may be partial: the capacity at its beginning.
  * @offset: READ: in, bytes from the start of the bitmap, a multiple of 8.
@@ -1202,8 +1209,14 @@ enum bfuse_mark_command {
  *
  * Whatever was submitted after BEGIN and has completed before a SWITCH is in the generation that this ends, or in an earlier
  * one. What was submitted before the SWITCH and completes after it is in both: it may be on the medium, or not yet, when the
- * backup of the ended generation reads it. So the backups of all generations together have every change. The I/O that was under
- * way at BEGIN may be missing in the first; a full backup has to begin after that.
+ * backup of the ended generation reads it. So the backups of all generations together have every change.
+ *
+ * The I/O that was under way at BEGIN is in no generation, and may reach the medium after a full backup has read it there. With
+ * BFUSE_MARK_DRAIN the call returns when it has completed (as with BFUSE_ATTACH_DRAIN, which says where it may be); a full backup
+ * that begins then, and the generations after it, have every change. Nothing new has to wait for that. File systems on the device
+ * are frozen meanwhile if the attachment's bfuse_interest.ops is 0; if not, their I/O may need an answer from the very thread that
+ * calls this. ETIMEDOUT, EOPNOTSUPP, EINTR, ENXIO: as of BFUSE_ATTACH; nothing is marked then. Inherited marks have no gap, and
+ * are not waited for.
  *
  * If the filter dies, marking goes on as long as the attachment stays (BFUSE_POLICY_ERROR, or HOLD within its time; with
  * bfuse_interest.ops 0 nothing can fail or wait), and a successor inherits the marks. If the attachment ends they are lost, and
@@ -1219,7 +1232,7 @@ struct bfuse_mark {
 	__u32	command;
 	__u32	chunk_shift;
 	__u32	flags;
-	__u32	__reserved;
+	__u32	drain_ms;
 	__u64	generation;
 	__u64	chunks;
 	__u64	offset;

@@ -57,7 +57,7 @@ int main(int argc, char **argv)
 	else if (!ret && !strcmp(argv[1], "ranges"))
 		ret = set_ranges(bfuse, attachment);
 	else if (!ret)
-		ret = bfuse_mark_begin(bfuse, attachment, 16, NULL);
+		ret = bfuse_mark_begin(bfuse, attachment, 16, 0, NULL);
 	if (ret)
 		errx(1, "%s", bfuse_error(bfuse));
 	puts("ready");

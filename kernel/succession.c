@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A filter takes the place of another one of its name, dead or (live upgrade) alive.
+ *
+ * Adoption leaves no gap: in one step the heir stands in the chain and the predecessor points to it. Who has found the
+ * predecessor in the chain before that either gives it a request, which it answers, or waits in its lane (admission());
+ * after a grace period nobody finds it any more, and the heir takes over what waits there. What the predecessor has when it
+ * dies goes to the heir as well (settle.c).
+ *
+ * Context: the heir's attach; may sleep.
+ */
+#include "blkfilter.h"
+
+/* @replace: also of the living. */
+bool bf_may_succeed(const struct bf_attachment *heir, const struct bf_attachment *other, bool replace)
+{
+	if (other->adopting || other->state == BFUSE_STATE_LEAVING || strcmp(heir->filter->name, other->filter->name))
+		return false;
+	return other->state == BFUSE_STATE_ORPHAN || (replace && other->filter != heir->filter);
+}
+
+/* What the heir does not care for, or does not know, goes its way as if it had come now. Returns how much that was. */
+static u32 drop_unwanted(struct bf_attachment *heir, struct bio_list *bios)
+{
+	struct bio_list wanted = BIO_EMPTY_LIST;
+	struct bf_origin origin;
+	struct bio *bio;
+	u32 dropped = 0;
+
+	while ((bio = bio_list_pop(bios))) {
+		bool known = heir->filter->known_ops & (1u << bf_bio_op(bio));
+
+		if (known && (heir->match & bf_op_bit(bio))) {
+			bio_list_add(&wanted, bio);
+			continue;
+		}
+		dropped++;
+		bf_unmark_waiting(bio, &origin);
+		if (heir->match & bf_op_bit(bio))
+			bf_fail(bio, BLK_STS_NOTSUPP);
+		else
+			bf_bypass(heir, bio, &origin);
+	}
+	*bios = wanted;
+	return dropped;
+}
+
+/*
+ * @heir stands in the chain in @dead's place, its bios waiting, and nobody sees @dead any more: a grace period is over.
+ * What waits there comes in front. Returns how much that was.
+ */
+static u32 adopt(struct bf_attachment *heir, struct bf_attachment *dead)
+{
+	u32 i, adopted = 0;
+
+	for (i = 0; i < dead->filter->nr_queues; i++) {
+		struct bf_queue *from = &dead->filter->queues[i];
+		struct bf_queue *to = &heir->filter->queues[i % heir->filter->nr_queues];
+		struct bf_lane *old = &dead->lanes[i], *lane = &heir->lanes[to - heir->filter->queues];
+		struct bio_list bios;
+		u32 n, again;
+
+		spin_lock_irq(&from->lock);
+		bios = old->waiting;
+		n = old->nr_waiting;
+		again = old->nr_redeliver;
+		bio_list_init(&old->waiting);
+		old->nr_waiting = old->nr_redeliver = 0;
+		list_del_init(&old->hungry);
+		spin_unlock_irq(&from->lock);
+		n -= drop_unwanted(heir, &bios);
+		if (!n)
+			continue;
+
+		spin_lock_irq(&to->lock);
+		bio_list_merge_head(&lane->waiting, &bios);
+		if (!lane->nr_waiting)
+			list_add_tail(&lane->hungry, &to->hungry);
+		lane->nr_waiting += n;
+		/* They are counted from the head, and rather one too many is marked than one too few. */
+		lane->nr_redeliver = lane->nr_redeliver ? n + lane->nr_redeliver : min(again, n);
+		lane->since = jiffies;
+		spin_unlock_irq(&to->lock);
+		adopted += n;
+	}
+	return adopted;
+}
+
+/* Takes what @dead holds. Until here its submitters went to it, or wait with the heir. */
+u32 bf_succeed(struct bf_attachment *heir, struct bf_attachment *dead)
+{
+	unsigned int noio;
+	u32 adopted;
+
+	synchronize_rcu();
+	adopted = adopt(heir, dead);
+	bf_log(BFUSE_LOG_ADOPTED, heir, 0, adopted);
+	noio = bf_lock();
+	bf_attachment_leave(dead, -ESTALE);
+	/* It may have been leaving already, and have seen what was adopted since. */
+	if (!list_empty(&dead->all))
+		queue_work(bf_wq, &dead->reap);
+	bf_unlock(noio);
+	bf_attachment_put(dead);
+	bf_attachment_open(heir);
+	return adopted;
+}
