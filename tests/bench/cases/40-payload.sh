@@ -14,6 +14,9 @@ with_data() {
 }
 
 with_data pass-copy 131072
-with_data payload-4-copy 4096
-with_data payload-64-copy 65536
-with_data payload-256-copy 262144
+
+# With a look at each page of them, copied, and shown where they are.
+for kib in 4 64 256; do
+	with_data "payload-$kib-copy" $((kib * 1024)) --look
+	with_data "payload-$kib-mapped" $((kib * 1024)) --look --mapped
+done
