@@ -33,8 +33,11 @@ layers-8           read,write  128           1,32    512    any
 pass-copy          read,write  4             1,32    2048   any
 pass-copy          read,write  128           1,32    512    any
 payload-4-copy     read,write  4             1,32    2048   any
+payload-4-mapped   read,write  4             1,32    2048   any
 payload-64-copy    read,write  64            1,32    512    any
+payload-64-mapped  read,write  64            1,32    512    any
 payload-256-copy   read,write  256           1,32    512    any
+payload-256-mapped read,write  256           1,32    512    any
 cow-first          write       4             1,32    1024   any
 cow-steady         write       4             1,32    3072   any
 dm-snapshot-first  write       4             1,32    1024   any

@@ -14,6 +14,19 @@ with_data() {
 }
 
 with_data pass-copy 131072
-with_data payload-4-copy 4096
-with_data payload-64-copy 65536
-with_data payload-256-copy 262144
+# shown CASE SLOT: the data where they are; those of a read while its completion is held.
+shown() {
+	planned "$1" || return 0
+	filter_on "$NULL" --mapped --slot "$2" --look --hold --ops read
+	measure "$1" read
+	serve_no_more
+	filter_on "$NULL" --mapped --slot "$2" --look --ops write
+	measure "$1" write
+	serve_no_more
+}
+
+# Both look at a word of each page: what is shown costs those who look.
+for kib in 4 64 256; do
+	with_data "payload-$kib-copy" $((kib * 1024)) --look
+	shown "payload-$kib-mapped" $((kib * 1024))
+done
