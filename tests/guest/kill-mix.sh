@@ -9,6 +9,7 @@
 
 # APPEND=KILLS=1000 TIMEOUT=5000 make check T=kill-mix is a long run.
 KILLS=${KILLS:-40}
+ROUND=0
 
 verify_forever() {
 	until [[ -e enough ]]; do
@@ -18,11 +19,12 @@ verify_forever() {
 	done
 }
 
-# An orphan with policy error fails what comes, and nothing that failed reaches the disk.
+# An orphan with policy error fails what comes, and nothing that failed reaches the disk. No seed comes again in a later round,
+# whose writes would be found there.
 error_orphans() {
 	local kills=$1 seed burst
 	mortal_begin error
-	for ((seed = 1; seed <= kills; seed++)); do
+	for ((seed = ROUND << 12 | 1; (seed & 0xfff) <= kills; seed++)); do
 		launch pass --device "$DISK1" --altitude 500 --policy error
 		ready
 		"$BLKFILTER/bin/burst" "$DISK1" 500 "$seed" >burst.out &
@@ -75,6 +77,7 @@ killers() {
 # are killed is seen below them, once.
 round() {
 	local above below load seen
+	ROUND=$((ROUND + 1))
 	rm -f enough ./*.pipe* ./*.killed ./*.alive bursts
 	start_filter involute --device "$DISK0" --altitude 900 --name cipher --policy hold --hold 3600000
 	kill -KILL "$FILTER"
