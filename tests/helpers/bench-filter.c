@@ -96,7 +96,7 @@ static const char *option(const char *name, const char *value, void *user)
 	} else if (!strcmp(name, "mapped")) {
 		bench->map_min = bench->map_min ? bench->map_min : 1;
 		bench->payload = true;
-	} else if (!strcmp(name, "hold")) {
+	} else if (!strcmp(name, "held")) {
 		filter.held = handle_held;
 		bench->hold = true;
 	} else if (!strcmp(name, "look")) {
@@ -141,8 +141,8 @@ static const struct bfuse_option options[] = {
 	{ "slot", "BYTES", "size of a slot" },
 	{ "mapped", NULL, "have the data shown instead, of any size" },
 	{ "map-min", "BYTES", "show them from this size on; copy less" },
-	{ "look", NULL, "read a word of each page of the data of writes, and of reads that have completed (--notify, --hold)" },
-	{ "hold", NULL, "hold the completions of reads" },
+	{ "look", NULL, "read a word of each page of the data of writes, and of reads that have completed (--notify, --held)" },
+	{ "held", NULL, "hold the completions of reads" },
 	{ "notify", NULL, "ask for completions" },
 	{ "zero", NULL, "complete everything at once: reads give zeroes, writes are lost" },
 	{ "layers", "N", "so many filters of this kind, one below the other, in one" },

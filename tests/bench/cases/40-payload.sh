@@ -17,7 +17,7 @@ with_data pass-copy 131072
 # shown CASE SLOT: the data where they are; those of a read while its completion is held.
 shown() {
 	planned "$1" || return 0
-	filter_on "$NULL" --mapped --slot "$2" --look --hold --ops read
+	filter_on "$NULL" --mapped --slot "$2" --look --held --ops read
 	measure "$1" read
 	serve_no_more
 	filter_on "$NULL" --mapped --slot "$2" --look --ops write
