@@ -20,6 +20,7 @@ mkdir mnt
 check mkfs.ext4 -q "$DISK0"
 check mount "$DISK0" mnt
 served
+served --ops read,write --held
 served --layers 2
 served --queues 1 --spin 50000
 [[ -e /sys/kernel/debug/kmemleak ]] || served --confine

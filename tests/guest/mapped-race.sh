@@ -27,6 +27,6 @@ for ((i = 0; i < 8; i++)); do
 	sleep "0.$((RANDOM % 5 + 3))"
 	kill -KILL "$race"
 	wait "$race" || true
+	wait_until 10 nothing_is_left
 done
-wait_until 10 nothing_is_left
 check dd if="$DISK0" of=/dev/null bs=64k count=16 iflag=direct status=none

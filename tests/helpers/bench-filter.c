@@ -14,6 +14,7 @@ struct bench {
 	bool notify;
 	bool zero;
 	bool look;
+	bool hold;
 	unsigned long map_min;
 };
 
@@ -41,7 +42,18 @@ static int handle(struct bfuse_io *io, void *user)
 		look(io);
 	if (bench->zero)
 		return io->request.op == BFUSE_OP_ZONE_APPEND ? BFUSE_REPLY_PASS : BFUSE_REPLY_COMPLETE;
+	if (bench->hold && io->request.op == BFUSE_OP_READ)
+		return BFUSE_REPLY_HOLD;
 	return bench->notify ? BFUSE_REPLY_NOTIFY : BFUSE_REPLY_PASS;
+}
+
+static int handle_held(struct bfuse_io *io, const struct bfuse_request *done, void *user)
+{
+	const struct bench *bench = user;
+
+	if (bench->look && !done->status)
+		look(io);
+	return BFUSE_REPLY_PASS;
 }
 
 static void handle_done(struct bfuse_io *io, const struct bfuse_request *done, void *user)
@@ -84,6 +96,9 @@ static const char *option(const char *name, const char *value, void *user)
 	} else if (!strcmp(name, "mapped")) {
 		bench->map_min = bench->map_min ? bench->map_min : 1;
 		bench->payload = true;
+	} else if (!strcmp(name, "held")) {
+		filter.held = handle_held;
+		bench->hold = true;
 	} else if (!strcmp(name, "look")) {
 		bench->look = true;
 	} else if (!strcmp(name, "payload")) {
@@ -111,6 +126,8 @@ static const char *configure(struct bfuse_register *reg, void *user)
 		reg->window_size = WINDOW;
 		reg->map_min = (uint32_t)bench->map_min;
 	}
+	if (bench->hold)
+		reg->defaults.verdicts |= 1u << BFUSE_HOLD;
 	if (bench->zero) {
 		reg->defaults.verdicts |= 1u << BFUSE_COMPLETE;
 		reg->unknown = BFUSE_POLICY_ERROR;
@@ -124,7 +141,8 @@ static const struct bfuse_option options[] = {
 	{ "slot", "BYTES", "size of a slot" },
 	{ "mapped", NULL, "have the data shown instead, of any size" },
 	{ "map-min", "BYTES", "show them from this size on; copy less" },
-	{ "look", NULL, "read a word of each page of the data of writes, and of reads that have completed" },
+	{ "look", NULL, "read a word of each page of the data of writes, and of reads that have completed (--notify, --held)" },
+	{ "held", NULL, "hold the completions of reads" },
 	{ "notify", NULL, "ask for completions" },
 	{ "zero", NULL, "complete everything at once: reads give zeroes, writes are lost" },
 	{ "layers", "N", "so many filters of this kind, one below the other, in one" },
