@@ -78,7 +78,7 @@ struct bf_origin {
 	pid_t			tgid;
 	u32			injector; /* id of the filter that started it, or 0 */
 	u16			cpu;
-	bool			shared;	/* others' data, see bf_bio_is_shared() */
+	bool			shared;	/* others' data, and it does not exit: see bf_bio_is_shared() */
 };
 
 /* Names a bio as ours on one disk while it is below an attachment; bio->bi_private points to it. */
