@@ -117,7 +117,7 @@ bool bf_server_is_alone(const struct bf_filter *f, pid_t pid)
 
 	for (i = 0; i < f->nr_queues; i++) {
 		thread = READ_ONCE(f->queues[i].thread);
-		if (thread == pid)
+		if (thread == pid || thread == BF_ANY_THREAD)
 			return true;
 		others += !!thread;
 	}
