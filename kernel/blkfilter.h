@@ -748,6 +748,7 @@ void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);
 bool bf_server_is_alone(const struct bf_filter *f, pid_t pid);
+bool bf_server_is_dying(const struct bf_filter *f);
 void bf_server_review(struct bf_filter *f);
 void bf_server_gone(struct bf_filter *f);
 const struct gendisk *bf_server_begin(struct bf_queue *q);

@@ -277,6 +277,8 @@ void bf_deadline_watch(struct work_struct *work)
 	unsigned long period = ULONG_MAX;
 	struct bf_attachment *att = NULL;
 
+	if (bf_server_is_dying(f))
+		bf_filter_die(f);
 	while ((att = bf_attachment_after(att))) {
 		if (att->filter != f)
 			continue;

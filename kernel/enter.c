@@ -153,5 +153,8 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	}
 	err = enter_queue(q, arg);
 	atomic_dec(&q->calls);
+	/* Else it would go on until its last thread is gone, and that may wait for this very filter. */
+	if (unlikely(err == -EINTR) && bf_server_is_dying(f))
+		bf_filter_die(f);
 	return err;
 }

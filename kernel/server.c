@@ -28,6 +28,10 @@
  *
  * Zoned disks are left to the worker: a thread that begins to submit by itself could overtake it.
  */
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+
 #include "blkfilter.h"
 
 static u32 nr_shared;	/* filters that more than one process serves; under bf_lock */
@@ -122,6 +126,24 @@ bool bf_server_is_alone(const struct bf_filter *f, pid_t pid)
 		others += !!thread;
 	}
 	return !others;
+}
+
+/*
+ * Is the process that serves @f killed, or exits, whatever its threads still wait for? What they do before they are gone is no
+ * answer any more. exec(2), which ends all threads but one, is no such thing.
+ */
+bool bf_server_is_dying(const struct bf_filter *f)
+{
+	struct task_struct *task;
+	bool dying;
+
+	if (!READ_ONCE(f->server_files))
+		return false;
+	rcu_read_lock();
+	task = pid_task(find_pid_ns(READ_ONCE(f->server), &init_pid_ns), PIDTYPE_TGID);
+	dying = task && (READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
+	rcu_read_unlock();
+	return dying;
 }
 
 /* Under bf_lock: @f, dead and not in bf_filters any more, is served by nobody. */
