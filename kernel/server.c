@@ -113,6 +113,19 @@ void bf_server_note(struct bf_filter *f)
 		note(f);
 }
 
+/* Any context. Threads end, and exec(2) ends all but one, without a word to us. */
+static bool lives(const struct bf_filter *f, pid_t thread)
+{
+	struct task_struct *task;
+	bool lives;
+
+	rcu_read_lock();
+	task = pid_task(find_pid_ns(thread, &init_pid_ns), PIDTYPE_PID);
+	lives = task && task->tgid == READ_ONCE(f->server) && !(READ_ONCE(task->flags) & PF_EXITING);
+	rcu_read_unlock();
+	return lives;
+}
+
 /* Any context. Would thread @pid of the process that serves @f wait for itself, or for nobody, if it waited for @f? */
 bool bf_server_is_alone(const struct bf_filter *f, pid_t pid)
 {
@@ -123,7 +136,7 @@ bool bf_server_is_alone(const struct bf_filter *f, pid_t pid)
 		thread = READ_ONCE(f->queues[i].thread);
 		if (thread == pid || thread == BF_ANY_THREAD)
 			return true;
-		others += !!thread;
+		others += thread && lives(f, thread);
 	}
 	return !others;
 }
