@@ -62,6 +62,7 @@
 #include "compat/compat.h"
 
 #define BF_RANK_TOP	U64_MAX
+#define BF_ANY_THREAD	(-1)
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
 			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_URING | BFUSE_F_LOG | \
@@ -78,7 +79,7 @@ struct bf_origin {
 	pid_t			tgid;
 	u32			injector; /* id of the filter that started it, or 0 */
 	u16			cpu;
-	bool			shared;	/* others' data, see bf_bio_is_shared() */
+	bool			shared;	/* others' data, and it does not exit: see bf_bio_is_shared() */
 };
 
 /* Names a bio as ours on one disk while it is below an attachment; bio->bi_private points to it. */
@@ -290,7 +291,7 @@ struct bf_queue {
 	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
 	atomic_t		calls;		/* of BFUSE_ENTER, under way */
-	pid_t			thread;		/* that called it last, other than to wake */
+	pid_t			thread;		/* that called it last, other than to wake; or BF_ANY_THREAD */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
 	struct bf_uring		uring;
@@ -747,6 +748,7 @@ void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);
 bool bf_server_is_alone(const struct bf_filter *f, pid_t pid);
+bool bf_server_is_dying(const struct bf_filter *f);
 void bf_server_review(struct bf_filter *f);
 void bf_server_gone(struct bf_filter *f);
 const struct gendisk *bf_server_begin(struct bf_queue *q);

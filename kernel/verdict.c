@@ -210,7 +210,7 @@ static enum bfuse_reason take_late(struct bf_request *rq)
 		return BFUSE_REASON_STATE;
 	if (rq->att)
 		bf_count(rq->att, late);
-	if (READ_ONCE(rq->mapped))
+	if (rq->mapped)
 		rq->answered = true;
 	else
 		bf_tag_free(rq);
@@ -300,8 +300,10 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 
 	if (!rq)
 		return reason;
-	if (unlikely(rq->mapped))
+	if (unlikely(rq->mapped)) {
 		bf_window_zap(rq);
+		rq->mapped = false;
+	}
 	/* With a way only when nothing is to be copied before it any more. */
 	if ((v->flags & BFUSE_VERDICT_CLEAR) && !rq->way)
 		bf_chunks_clear(rq->att, rq->sector, rq->length);
