@@ -665,7 +665,8 @@ void bf_device_removed(struct block_device *bdev);
 
 /* queue.c: tags and what they carry */
 enum bf_offer { BF_TAKEN, BF_BYPASS };
-enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
+enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin,
+			     struct bf_queue **wake);
 void bf_queue_pump(struct bf_queue *q);
 bool bf_queue_has_pending(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
