@@ -362,6 +362,12 @@ void bf_forward(struct bf_request *rq, struct bf_batch *batch)
 		bf_send_below(att->dev, att->rank, rq->bio, &rq->mark.origin, batch);
 }
 
+/* Would bf_forward(), by who has no disk of his own, give it to bf_device_submit()? Any context. */
+bool bf_forward_needs_worker(const struct bf_request *rq)
+{
+	return is_lowest(rq->att) && !rq->att->dev->may_submit_inline;
+}
+
 void bf_fail(struct bio *bio, blk_status_t status)
 {
 	bio->bi_status = status;
