@@ -3,7 +3,7 @@
 #
 #	make demo		the main job on a live file system, in a guest
 #	make check		everything is proven; T=NAME one guest test alone, K=6.1|6.12|7.3|debug the kernel of the guests
-#	make bench		instructions per I/O on 6.1, 6.12 and 7.3
+#	make bench		instructions per I/O on 6.1, 6.12 and 7.3, beside Device Mapper, nbd and ublk
 #	make			library, tool, examples, and the module for the running kernel if its headers are there
 #	make install		into DESTDIR and PREFIX, with the module's source for DKMS; make uninstall
 #	make debug-kernel	a kernel with KASAN, lockdep, kmemleak and fault injection, for K=debug

@@ -3,12 +3,13 @@
  * What has changed on a device since the last time, for incremental backups: the kernel marks the chunks that are written to, and
  * nothing ever crosses to this process.
  *
- *	changes [--chunk KIB] [--interval SECONDS] [--merge] [--json] DEVICE
+ *	changes [--chunk KIB] [--interval SECONDS] [--merge] [--drain-timeout MS] [--json] DEVICE
  *
- * Prints "ready", then at each SIGUSR1, every so many seconds, and when it ends by SIGTERM or SIGINT, the chunks that have changed
- * since the time before: a generation. A backup copies these from the device, or better from a snapshot that was taken after
- * the line that ends the generation. With --merge each generation has all of those before it: for a backup that is always made
- * from the first one.
+ * Prints "ready" when all I/O that was under way has completed, so that a full backup which begins now and what follows have every
+ * change; it waits for that up to 30 s, or so long (0: not at all). Then at each SIGUSR1, every so many seconds, and when it ends
+ * by SIGTERM or SIGINT, it prints the chunks that have changed since the time before: a generation. A backup copies these from the
+ * device, or better from a snapshot that was taken after the line that ends the generation. With --merge each generation has all
+ * of those before it: for a backup that is always made from the first one.
  *
  * If this process dies the kernel goes on to mark, and the next one on the same device carries on where it ended; it says so, for
  * what the last generation before that said may not have been read by anybody. To give up the marks end it by a signal that it can
@@ -32,6 +33,7 @@ struct changes {
 	uint32_t attachment;
 	unsigned int chunk_shift;
 	int interval_ms;
+	uint32_t drain_ms;
 	uint32_t flags;
 	bool json;
 
@@ -60,11 +62,23 @@ static bool parse_interval(const char *value, int *ms)
 	return !*end && *ms > 0;
 }
 
+static bool parse_timeout(const char *value, uint32_t *ms)
+{
+	char *end;
+	unsigned long number = strtoul(value, &end, 10);
+
+	*ms = (uint32_t)number;
+	return *value >= '0' && *value <= '9' && !*end && number <= BFUSE_DEADLINE_MAX;
+}
+
 static bool parse(struct changes *changes, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "chunk", required_argument, NULL, 'c' }, { "interval", required_argument, NULL, 'i' },
-		{ "merge", no_argument, NULL, 'm' },	   { "json", no_argument, NULL, 'j' },
+		{ "chunk", required_argument, NULL, 'c' },
+		{ "interval", required_argument, NULL, 'i' },
+		{ "merge", no_argument, NULL, 'm' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "drain-timeout", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
 	bool good = true;
@@ -77,6 +91,8 @@ static bool parse(struct changes *changes, int argc, char **argv)
 			good = parse_interval(optarg, &changes->interval_ms);
 		else if (id == 'm')
 			changes->flags = BFUSE_MARK_MERGE;
+		else if (id == 'd')
+			good = parse_timeout(optarg, &changes->drain_ms);
 		else if (id == 'j')
 			changes->json = true;
 		else
@@ -103,7 +119,8 @@ static int begin(struct changes *changes)
 	if (!err)
 		err = bfuse_attach(changes->bfuse, changes->device, NULL, &changes->attachment);
 	if (!err)
-		err = bfuse_mark_begin(changes->bfuse, changes->attachment, changes->chunk_shift, &mark);
+		err = bfuse_mark_begin(changes->bfuse, changes->attachment, changes->chunk_shift, changes->drain_ms,
+				       &mark);
 	if (err)
 		return err;
 	puts(mark.flags & BFUSE_MARK_INHERITED ? "ready, with the marks of a predecessor" : "ready");
@@ -121,7 +138,8 @@ static int print_range(uint64_t sector, uint64_t sectors, void *user)
 		strcpy(count, "null");
 	changes->sectors += sectors == UINT64_MAX - sector ? 0 : sectors;
 	if (changes->json)
-		printf("{\"generation\":%" PRIu64 ",\"sector\":%" PRIu64 ",\"sectors\":%s}\n", changes->generation, sector, count);
+		printf("{\"generation\":%" PRIu64 ",\"sector\":%" PRIu64 ",\"sectors\":%s}\n", changes->generation,
+		       sector, count);
 	else
 		printf("%" PRIu64 " %" PRIu64 " %s\n", changes->generation, sector, count);
 	return 0;
@@ -138,7 +156,8 @@ static int print_generation(struct changes *changes)
 	changes->sectors = 0;
 	err = bfuse_mark_read(changes->bfuse, &mark, print_range, changes);
 	if (changes->json)
-		printf("{\"generation\":%" PRIu64 ",\"changed_sectors\":%" PRIu64 "}\n", changes->generation, changes->sectors);
+		printf("{\"generation\":%" PRIu64 ",\"changed_sectors\":%" PRIu64 "}\n", changes->generation,
+		       changes->sectors);
 	else
 		printf("generation %" PRIu64 ": %" PRIu64 " sectors\n", changes->generation, changes->sectors);
 	return fflush(stdout) ? -EIO : err;
@@ -157,7 +176,8 @@ static bool is_detached(struct changes *changes)
 
 static int run(struct changes *changes, int signals)
 {
-	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = bfuse_fd(changes->bfuse), .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
+				{ .fd = bfuse_fd(changes->bfuse), .events = POLLIN } };
 	struct signalfd_siginfo info = { 0 };
 	bool ends = false;
 	int err = 0;
@@ -178,12 +198,14 @@ static int run(struct changes *changes, int signals)
 
 int main(int argc, char **argv)
 {
-	struct changes changes = { .chunk_shift = 16 };
+	struct changes changes = { .chunk_shift = 16, .drain_ms = 30000 };
 	sigset_t set;
 	int err;
 
 	if (!parse(&changes, argc, argv)) {
-		fprintf(stderr, "usage: %s [--chunk 4..1024 (KiB)] [--interval SECONDS] [--merge] [--json] DEVICE\n", argv[0]);
+		fprintf(stderr,
+			"usage: %s [--chunk 4..1024 (KiB)] [--interval SECONDS] [--merge] [--drain-timeout MS] [--json] DEVICE\n",
+			argv[0]);
 		return BFUSE_EXIT_USAGE;
 	}
 	sigemptyset(&set);
@@ -198,7 +220,8 @@ int main(int argc, char **argv)
 	if (!err)
 		err = run(&changes, signalfd(-1, &set, SFD_CLOEXEC));
 	if (err)
-		fprintf(stderr, "%s: %s\n", argv[0], *bfuse_error(changes.bfuse) ? bfuse_error(changes.bfuse) : strerror(-err));
+		fprintf(stderr, "%s: %s\n", argv[0],
+			*bfuse_error(changes.bfuse) ? bfuse_error(changes.bfuse) : strerror(-err));
 	err = err ? bfuse_exit_status(changes.bfuse) : BFUSE_EXIT_OK;
 	bfuse_free(changes.bfuse);
 	return err;

@@ -141,6 +141,23 @@ static int take_seat(struct bf_attachment *att, const struct seat *seat, u32 fla
 	return err;
 }
 
+/* As if it had never been: what waits goes on below, and the filter is told nothing. */
+static void undo(struct bf_attachment *att, int err)
+{
+	unsigned int noio = bf_lock();
+
+	/* Also of one that leaves: as long as it lets requests wait, it does not get to tell. */
+	if (att->adopting || att->state != BFUSE_STATE_LEAVING) {
+		kfree(att->detached);
+		att->detached = NULL;
+	}
+	bf_attachment_leave(att, err);
+	bf_unlock(noio);
+	bf_attachment_open(att);
+	/* Else its place among the tags would be taken for a moment yet. If it was opened, the filter may have some of its requests. */
+	wait_for_completion_timeout(&att->gone, HZ);
+}
+
 static int finish(struct bf_attachment *att, struct bf_drain *drain, struct bf_attachment *dead,
 		  struct bfuse_attach *arg)
 {
@@ -152,8 +169,10 @@ static int finish(struct bf_attachment *att, struct bf_drain *drain, struct bf_a
 		arg->adopted = bf_succeed(att, dead);
 	} else if (drain) {
 		drained = bf_drain_wait(drain, att);
-		if (drained < 0)
+		if (drained < 0) {
+			undo(att, drained);
 			return drained;
+		}
 		bf_log(BFUSE_LOG_DRAINED, att, 0, drained);
 		bf_attachment_open(att);
 	}

@@ -3,6 +3,8 @@
 #include <linux/blk-cgroup.h>
 #include <linux/blk-crypto.h>
 #include <linux/cgroup.h>
+#include <linux/fs.h>
+#include <linux/pagemap.h>
 
 #include "blkfilter.h"
 
@@ -36,6 +38,29 @@ static u8 name_of(enum req_op op)
 	default:
 		return BFUSE_OP_OTHER;
 	}
+}
+
+/*
+ * Is @bio a write of data that whoever submits it need not know of: of a block device's page cache, which read(2), fsync(2) and the
+ * checkpoint of a file system's journal write back for all, or of swap? What a process writes to its files, or from its memory, is its own.
+ */
+bool bf_bio_is_shared(const struct bio *bio)
+{
+	struct address_space *mapping;
+	struct inode *host;
+	bool shared;
+
+	if (bio_op(bio) != REQ_OP_WRITE || !bio_has_data((struct bio *)bio))
+		return false;
+	if (bio->bi_opf & REQ_SWAP)
+		return true;
+	/* The page may just be taken from its mapping, but inodes end under RCU. */
+	rcu_read_lock();
+	mapping = folio_mapping(page_folio(bio_page(bio)));
+	host = mapping ? READ_ONCE(mapping->host) : NULL;
+	shared = host && S_ISBLK(host->i_mode);
+	rcu_read_unlock();
+	return shared;
 }
 
 u8 bf_bio_op(const struct bio *bio)

@@ -67,7 +67,8 @@
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
 			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_URING | BFUSE_F_LOG | \
-			 BFUSE_F_RANGES | BFUSE_F_CHUNKS | BFUSE_F_MARK | BFUSE_F_SPIN | BFUSE_F_LAYERS)
+			 BFUSE_F_RANGES | BFUSE_F_CHUNKS | BFUSE_F_MARK | BFUSE_F_SPIN | BFUSE_F_LAYERS | \
+			 (IS_ENABLED(CONFIG_ARCH_HAS_PTE_SPECIAL) ? BFUSE_F_MAPPED : 0))
 /* Verbs that name other places. */
 #define BF_WAY_VERBS	(1u << BFUSE_REDIRECT | 1u << BFUSE_COPY_BEFORE | 1u << BFUSE_MIRROR)
 #define BF_VERBS	(1u << BFUSE_PASS | 1u << BFUSE_COMPLETE | 1u << BFUSE_MODIFY | 1u << BFUSE_HOLD | BF_WAY_VERBS)
@@ -79,6 +80,7 @@ struct bf_origin {
 	pid_t			tgid;
 	u32			injector; /* id of the filter that started it, or 0 */
 	u16			cpu;
+	bool			shared;	/* others' data, see bf_bio_is_shared() */
 };
 
 /* Names a bio as ours on one disk while it is below an attachment; bio->bi_private points to it. */
@@ -211,6 +213,11 @@ struct bf_request {
 	bool			abandoned; /* settle it when it is no longer BUSY */
 	bool			shadowed; /* its bio went nowhere: its parts did, or nothing */
 	bool			with_data; /* its BFUSE_DONE comes with the data of the read in the slot */
+	bool			shown;	/* its data are for the window, not the slot: window.c */
+	bool			mapped;	/* and have been looked at: they must be taken away before the bio goes on */
+	bool			answered; /* STALE, while that is done: the late verdict has come */
+	struct mm_struct	*viewer; /* of @mapped: who has looked last, only compared, */
+	unsigned long		view;	/* and where */
 	blk_status_t		status;
 	u32			stored;	/* bytes supplied by BFUSE_DATA, from the start */
 	void			*staged; /* if they can't go to the bio: all of its data as they are to be */
@@ -295,10 +302,12 @@ struct bf_queue {
 	struct list_head	injected;	/* completed injects: no room for the entry yet */
 	u32			nr_injects;	/* these, and those under way */
 	struct work_struct	work;		/* pump and copies, where the context may not */
+	struct mutex		window_mutex;	/* one fault at a time */
 	struct mutex		verdict_mutex ____cacheline_aligned_in_smp;
 	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
 	atomic_t		calls;		/* of BFUSE_ENTER, under way */
+	pid_t			thread;		/* that called it last, other than to wake */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
 	struct bf_uring		uring;
@@ -353,6 +362,9 @@ struct bf_filter {
 	bool			shared;		/* other processes serve it as well; set and cleared once, under bf_lock */
 	atomic_t		mappings;	/* each may hold the file beside its descriptors, as does each of queue->calls */
 	atomic_t		calls;		/* of BFUSE_ENTER as commands of io_uring */
+	struct inode		*windows;	/* this and the next two: window.c; NULL: all data are copied */
+	u32			window_size;
+	u32			map_min;
 	size_t			queue_bytes;
 	u32			off_requests, off_verdicts, off_slots;
 	wait_queue_head_t	poll_wait;
@@ -524,8 +536,8 @@ void bf_device_put(struct bf_device *dev);
 void bf_device_submit(struct bf_device *dev, struct bio *bio);
 void bf_chain_insert(struct bf_attachment *att);
 void bf_chain_remove(struct bf_attachment *att);
-struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid);
-bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid);
+struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, const struct bf_origin *origin);
+bool bf_chain_wants(struct bf_device *dev, struct bio *bio);
 struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bdev, u64 rank);
 struct bf_attachment *bf_chain_below(const struct bf_attachment *att);
 
@@ -657,6 +669,9 @@ bool bf_filter_publish(struct bf_filter *f, struct file *file);
 struct bf_filter *bf_filter_by_id(u32 id);
 int bf_interest_check(const struct bf_filter *f, struct bfuse_interest *in);
 int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma);
+u32 bf_filter_mappings_max(const struct bf_filter *f);
+void bf_vma_open(struct vm_area_struct *vma);
+void bf_vma_close(struct vm_area_struct *vma);
 __poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_table_struct *wait);
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files);
 
@@ -693,6 +708,13 @@ void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
 void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att);
 void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev);
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
+
+/* Under the lock: does the filter owe a verdict, and nobody copies? */
+static inline bool bf_tag_is_owed(const struct bf_request *rq)
+{
+	return rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD;
+}
+
 struct bio *bf_tag_take_bio(struct bf_request *rq);
 void bf_tag_free(struct bf_request *rq);
 void bf_tag_finish(struct bf_request *rq);
@@ -744,6 +766,7 @@ void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);
+bool bf_server_is_alone(const struct bf_filter *f, pid_t pid);
 void bf_server_review(struct bf_filter *f);
 void bf_server_gone(struct bf_filter *f);
 const struct gendisk *bf_server_begin(struct bf_queue *q);
@@ -839,13 +862,28 @@ void bf_copy_from_bio(struct bio *bio, struct bvec_iter iter, void *to, u32 offs
 void bf_copy_to_bio(struct bio *bio, struct bvec_iter iter, const void *from, u32 offset, u32 bytes);
 void bf_zero_bio(struct bio *bio, struct bvec_iter iter, u32 offset, u32 bytes);
 void *bf_slot(const struct bf_request *rq);
+void bf_tag_hold(struct bf_request *rq);
+void bf_tag_release(struct bf_request *rq);
 long bf_data(struct bf_filter *f, const struct bfuse_data *arg);
+
+/* window.c: data of a request, shown without a copy */
+int bf_window_check(const struct bfuse_register *arg);
+int bf_window_init(struct bf_filter *f, struct bfuse_register *arg);
+void bf_window_exit(struct bf_filter *f);
+u64 bf_window_offset(const struct bf_filter *f);
+bool bf_window_is_offset(const struct bf_filter *f, u64 offset);
+int bf_window_mmap(struct bf_filter *f, struct vm_area_struct *vma);
+bool bf_window_takes(const struct bf_request *rq);
+bool bf_window_is_touched(struct bf_queue *q);
+void bf_window_wait(struct bf_queue *q);
+void bf_window_zap(struct bf_request *rq);
 
 /* bio.c: a bio in the words of the ABI */
 u8 bf_bio_op(const struct bio *bio);
 u64 bf_match_of(u32 ops);
 u32 bf_bio_flags(struct bio *bio);
 blk_opf_t bf_opf_of(u32 flags);
+bool bf_bio_is_shared(const struct bio *bio);
 u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);
 bool bf_bio_is_refused(struct bio *bio);

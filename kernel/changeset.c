@@ -356,13 +356,44 @@ static long end(struct bf_attachment *att)
 	return 0;
 }
 
+/* As begin(), and what was under way before has completed when it returns. What comes meanwhile is marked already. */
+static long begin_drained(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift)
+{
+	struct bf_drain *drain = bf_drain_begin(att, arg->drain_ms);
+	long err;
+
+	if (IS_ERR(drain))
+		return PTR_ERR(drain);
+	err = begin(arg, att, shift);
+	if (!err) {
+		err = min(bf_drain_wait(drain, att), 0);
+		if (err)
+			end(att);
+	}
+	bf_drain_end(drain);
+	return err;
+}
+
+/* BFUSE_MARK_* that a command knows. */
+static u32 flags_of(u32 command)
+{
+	switch (command) {
+	case BFUSE_MARK_BEGIN:
+		return BFUSE_MARK_DRAIN;
+	case BFUSE_MARK_SWITCH:
+		return BFUSE_MARK_MERGE;
+	default:
+		return 0;
+	}
+}
+
 static bool is_valid(const struct bfuse_mark *arg)
 {
 	bool reads = arg->command == BFUSE_MARK_READ;
 
-	if (arg->command > BFUSE_MARK_END || arg->__reserved || arg->generation || arg->chunks)
+	if (arg->command > BFUSE_MARK_END || arg->generation || arg->chunks || (arg->flags & ~flags_of(arg->command)))
 		return false;
-	if (arg->flags & ~(arg->command == BFUSE_MARK_SWITCH ? BFUSE_MARK_MERGE : 0))
+	if (arg->drain_ms > (arg->flags & BFUSE_MARK_DRAIN ? BFUSE_DEADLINE_MAX : 0))
 		return false;
 	if (!reads && (arg->offset || arg->address || arg->length))
 		return false;
@@ -384,8 +415,10 @@ long bf_mark(struct bf_filter *f, struct bfuse_mark *arg)
 	att = find(f, arg->attachment, &set);
 	if (!att)
 		return -ENOENT;
-	if (arg->command == BFUSE_MARK_BEGIN)
-		err = set ? resume(arg, set, shift) : begin(arg, att, shift);
+	if (arg->command == BFUSE_MARK_BEGIN && set)
+		err = resume(arg, set, shift);
+	else if (arg->command == BFUSE_MARK_BEGIN)
+		err = arg->flags & BFUSE_MARK_DRAIN ? begin_drained(arg, att, shift) : begin(arg, att, shift);
 	else if (set && arg->command == BFUSE_MARK_SWITCH)
 		err = switch_generation(arg, set);
 	else if (set && arg->command == BFUSE_MARK_READ)

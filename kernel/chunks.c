@@ -21,7 +21,6 @@
 
 #define FIRST_OFFSET	(1ull << 40)
 #define MAX_BITMAPS	(1u << 22)
-#define SPARE_MAPPINGS	16
 
 /* Sectors. Under RCU. */
 bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
@@ -197,7 +196,7 @@ int bf_chunks_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 
 	noio = bf_lock();
 	/* They hold what was replaced, too; who may only serve shall not fill the memory with it. */
-	if (atomic_read(&f->mappings) >= f->nr_queues + 2 * f->nr_attachments + SPARE_MAPPINGS) {
+	if (atomic_read(&f->mappings) >= bf_filter_mappings_max(f)) {
 		bf_unlock(noio);
 		return -EMFILE;
 	}

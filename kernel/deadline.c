@@ -51,6 +51,18 @@ static struct bio *take_late(struct bf_request *rq, struct bf_lane *lane)
 	return bio;
 }
 
+/* @rq is STALE. Nobody else looks at @mapped, but for the late verdict, which must not free the tag before its window is empty. */
+static void zap_late(struct bf_request *rq)
+{
+	struct bf_queue *q = rq->queue;
+
+	bf_window_zap(rq);
+	spin_lock_irq(&q->lock);
+	if (rq->answered)
+		bf_tag_free(rq);
+	spin_unlock_irq(&q->lock);
+}
+
 /* True: the request in @rq was late, or its time is over @now, and has been settled. */
 static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool now)
 {
@@ -60,7 +72,7 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool no
 	struct bio *bio = NULL;
 	blk_status_t status;
 	void *staged;
-	bool held;
+	bool held, mapped;
 
 	spin_lock_irq(&q->lock);
 	if (is_late(att, rq, now)) {
@@ -69,12 +81,15 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool no
 		status = rq->status;
 		staged = rq->staged;
 		rq->staged = NULL;
+		mapped = rq->mapped;
 		bio = take_late(rq, lane);
 	}
 	spin_unlock_irq(&q->lock);
 	if (!bio)
 		return false;
 
+	if (unlikely(mapped))
+		zap_late(rq);
 	kvfree(staged);
 	bf_count(att, timeouts);
 	if (held)

@@ -268,12 +268,26 @@ struct bf_attachment *bf_chain_below(const struct bf_attachment *att)
 	return next == &att->dev->chain ? NULL : list_entry(next, struct bf_attachment, node);
 }
 
-/* The filter's own I/O (of its process @tgid) is not for itself; a filter that gave its policy's way is not there. */
-static __always_inline bool skips(const struct bf_attachment *att, struct bio *bio, u64 op, pid_t tgid)
+/*
+ * The filter's process submits @bio: is it its own? Not what others have left in a page cache; but a thread that serves the filter
+ * would wait for itself then, and when the process exits nobody is left to answer. @origin: NULL in the hook.
+ */
+static noinline bool is_own(const struct bf_attachment *att, const struct bio *bio, const struct bf_origin *origin)
 {
+	if (origin ? !origin->shared : !bf_bio_is_shared(bio))
+		return true;
+	return (current->flags & PF_EXITING) || bf_server_is_alone(att->filter, origin ? origin->pid : current->pid);
+}
+
+/* The filter's own I/O is not for itself; a filter that gave its policy's way is not there. */
+static __always_inline bool skips(const struct bf_attachment *att, struct bio *bio, u64 op, const struct bf_origin *origin)
+{
+	pid_t tgid = origin ? origin->tgid : current->tgid;
 	u32 state = READ_ONCE(att->state);
 
-	if (!(att->match & op) || (tgid && tgid == READ_ONCE(att->filter->server)))
+	if (!(att->match & op))
+		return true;
+	if (unlikely(tgid && tgid == READ_ONCE(att->filter->server)) && is_own(att, bio, origin))
 		return true;
 	if (unlikely(READ_ONCE(att->narrow)) && bf_interest_excludes(att, bio, tgid))
 		return true;
@@ -285,8 +299,8 @@ static __always_inline bool skips(const struct bf_attachment *att, struct bio *b
 }
 
 /* Under RCU. The next attachment below @below that wants @bio; counts those that it passes by if @count. */
-static __always_inline struct bf_attachment *find_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid,
-						       bool count)
+static __always_inline struct bf_attachment *find_next(struct bf_device *dev, struct bio *bio, u64 below,
+						       const struct bf_origin *origin, bool count)
 {
 	struct bf_attachment *att;
 	u64 op = bf_op_bit(bio);
@@ -294,7 +308,7 @@ static __always_inline struct bf_attachment *find_next(struct bf_device *dev, st
 	list_for_each_entry_rcu(att, &dev->chain, node, rcu_read_lock_any_held()) {
 		if (att->rank >= below || (att->is_part && att->bdev != bio->bi_bdev))
 			continue;
-		if (!skips(att, bio, op, tgid))
+		if (!skips(att, bio, op, origin))
 			return att;
 		if (count)
 			bf_count(att, bypassed);
@@ -302,22 +316,22 @@ static __always_inline struct bf_attachment *find_next(struct bf_device *dev, st
 	return NULL;
 }
 
-struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, pid_t tgid)
+struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, const struct bf_origin *origin)
 {
-	return find_next(dev, bio, below, tgid, true);
+	return find_next(dev, bio, below, origin, true);
 }
 
 /*
  * For the hook, for each bio to a filtered disk: does anybody want it? Who doesn't counts it as bypassed; who does will
  * be found again by bf_present(), which then counts those above.
  */
-bool bf_chain_wants(struct bf_device *dev, struct bio *bio, pid_t tgid)
+bool bf_chain_wants(struct bf_device *dev, struct bio *bio)
 {
-	if (find_next(dev, bio, BF_RANK_TOP, tgid, false))
+	if (find_next(dev, bio, BF_RANK_TOP, NULL, false))
 		return true;
 	if (likely(!READ_ONCE(dev->has_parts)))
 		this_cpu_inc(*dev->bypassed);
 	else
-		find_next(dev, bio, BF_RANK_TOP, tgid, true);
+		find_next(dev, bio, BF_RANK_TOP, NULL, true);
 	return false;
 }

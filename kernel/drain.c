@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A drained start: the attach returns when all that was submitted to the disk before has completed.
+ * A drained start: the attach, or the beginning of marks, returns when all that was submitted to the disk before has completed.
  *
- * Where a bio may be that passed the hook before the attachment was there, and what waits for it, in this order:
+ * Where a bio may be that passed the hook before, and what waits for it, in this order:
  *
  *	1. its submitter runs, or would if it had a CPU:
  *		a grace period of RCU tasks: each task has slept, or been in user mode.
@@ -220,32 +220,15 @@ static int lock(struct bf_drain *d)
 	return err;
 }
 
-/* As if it had never been: what waits goes on below, and the filter is told nothing. */
-static void undo(struct bf_attachment *att, int err)
-{
-	unsigned int noio = bf_lock();
-
-	/* Also of one that leaves: as long as it lets requests wait, it does not get to tell. */
-	if (att->adopting || att->state != BFUSE_STATE_LEAVING) {
-		kfree(att->detached);
-		att->detached = NULL;
-	}
-	bf_attachment_leave(att, err);
-	bf_unlock(noio);
-	bf_attachment_open(att);
-	/* Else its place among the tags would be taken for a moment yet. If it was opened, the filter may have some of its requests. */
-	wait_for_completion_timeout(&att->gone, HZ);
-}
-
 static void tell(struct bf_drain *d, int err)
 {
 	if (err == -ETIMEDOUT)
-		pr_warn("%pg: not drained in time, so not attached: waited for %s\n", d->bdev, d->stage);
+		pr_warn("%pg: not drained in time: waited for %s\n", d->bdev, d->stage);
 }
 
 /*
- * @att is published and lets requests wait. Returns enum bfuse_drained, or a negative errno as bf_drain_pause(), -EOPNOTSUPP: it
- * can't be known; then @att is leaving.
+ * @att is published, and if it has just come lets requests wait. Returns enum bfuse_drained, or a negative errno as
+ * bf_drain_pause(), -EOPNOTSUPP: it can't be known.
  */
 int bf_drain_wait(struct bf_drain *d, struct bf_attachment *att)
 {
@@ -259,11 +242,9 @@ int bf_drain_wait(struct bf_drain *d, struct bf_attachment *att)
 		mutex_unlock(&one_at_a_time);
 	}
 	d->att = NULL;
-	if (err) {
-		tell(d, err);
-		undo(att, err);
+	tell(d, err);
+	if (err)
 		return err;
-	}
 	return d->nr_fs && !d->refused ? BFUSE_DRAINED_FROZEN : BFUSE_DRAINED_RAW;
 }
 
@@ -289,20 +270,23 @@ static struct bf_drain *drain_alloc(struct block_device *bdev, u32 ms)
 	return d;
 }
 
-/* Is there a dead predecessor that @att would take over from? It may be another when it is published; then it doesn't drain. */
-static bool has_predecessor(struct bf_attachment *att)
+/*
+ * Can what is on @att's device be frozen, which takes I/O? Not if that would wait for a dead predecessor that @att is to take over
+ * from (it may be another when @att is published; then it doesn't drain); nor if it would wait for the filter whose thread we are.
+ */
+static bool may_freeze(struct bf_attachment *att)
 {
 	unsigned int noio = bf_lock();
 	struct bf_device *dev = bf_device_find(att->bdev->bd_disk);
-	struct bf_attachment *other = dev ? bf_chain_at(dev, att->bdev, att->rank) : NULL;
+	bool may = att->in_chain ? !att->match : !dev || !bf_chain_at(dev, att->bdev, att->rank);
 
 	bf_unlock(noio);
-	return other;
+	return may;
 }
 
 /*
- * Freezes what is on @att's device, before @att is published. The caller ends it with bf_drain_end(), after which @att may see
- * the I/O of the thaw. Sleeps up to @ms.
+ * Freezes what is on @att's device, before @att is published or what it is drained for begins. The caller ends it with
+ * bf_drain_end(), after which @att may see the I/O of the thaw. Sleeps up to @ms.
  */
 struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms)
 {
@@ -312,8 +296,7 @@ struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms)
 	if (!d)
 		return ERR_PTR(-ENOMEM);
 	d->stage = "file systems to freeze";
-	/* If there is a dead one, I/O may wait until we take over from it. */
-	if (!has_predecessor(att))
+	if (may_freeze(att))
 		err = bf_freeze(d);
 	if (!err)
 		return d;

@@ -142,6 +142,8 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	if (arg->flags & BFUSE_ENTER_WAKE) {
 		WRITE_ONCE(q->wake, true);
 		bf_queue_rouse(q);
+	} else if (READ_ONCE(q->thread) != current->pid) {
+		WRITE_ONCE(q->thread, current->pid);
 	}
 	err = enter_queue(q, arg);
 	atomic_dec(&q->calls);

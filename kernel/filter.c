@@ -15,6 +15,8 @@
 
 #include "blkfilter.h"
 
+#define SPARE_MAPPINGS	16
+
 LIST_HEAD(bf_filters);	/* by id; under bf_lock */
 static u32 last_id;
 
@@ -24,6 +26,7 @@ static int queue_init(struct bf_queue *q, struct bf_filter *f, u32 spin_us)
 
 	spin_lock_init(&q->lock);
 	mutex_init(&q->verdict_mutex);
+	mutex_init(&q->window_mutex);
 	init_waitqueue_head(&q->wait);
 	INIT_LIST_HEAD(&q->hungry);
 	INIT_LIST_HEAD(&q->done);
@@ -77,6 +80,7 @@ static void filter_free(struct bf_filter *f)
 	cancel_delayed_work_sync(&f->watch);
 	for (i = 0; i < f->nr_queues; i++)
 		queue_free(&f->queues[i]);
+	bf_window_exit(f);
 	bf_rules_free(f);
 	kvfree(f);
 }
@@ -165,7 +169,7 @@ static int check(const struct bfuse_register *arg)
 	    (arg->slot_size && (!is_power_of_2(arg->slot_size) || arg->slot_size < SZ_4K)) ||
 	    !policy_is_plain(arg->unknown) || arg->spin_us > BFUSE_SPIN_MAX)
 		return -EINVAL;
-	return 0;
+	return bf_window_check(arg);
 }
 
 /* Each tag can have a request and the end of the one before it in the ring; events want a place too. */
@@ -184,7 +188,7 @@ static int lay_out(struct bf_filter *f)
 	return 0;
 }
 
-static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
+static struct bf_filter *filter_alloc(struct bfuse_register *arg)
 {
 	struct bf_filter *f = kvzalloc(struct_size(f, queues, arg->nr_queues), GFP_KERNEL);
 	int err;
@@ -217,6 +221,8 @@ static struct bf_filter *filter_alloc(const struct bfuse_register *arg)
 	err = bf_interest_check(f, &f->defaults);
 	if (!err)
 		err = lay_out(f);
+	if (!err)
+		err = bf_window_init(f, arg);
 	for (i = 0; !err && i < f->nr_queues; i++)
 		err = queue_init(&f->queues[i], f, arg->spin_us);
 	if (!err)
@@ -238,6 +244,7 @@ struct bf_filter *bf_filter_register(struct bfuse_register *arg)
 	arg->off_requests = f->off_requests;
 	arg->off_verdicts = f->off_verdicts;
 	arg->off_slots = f->off_slots;
+	arg->off_windows = bf_window_offset(f);
 	return f;
 }
 
@@ -250,6 +257,9 @@ bool bf_filter_publish(struct bf_filter *f, struct file *file)
 	if (first) {
 		f->id = ++last_id;
 		list_add_tail(&f->node, &bf_filters);
+		/* Before anybody can map anything. The inode lives as long as @f, and so longer than the file. */
+		if (f->windows)
+			file->f_mapping = f->windows->i_mapping;
 		/* Pairs with filter_of(): who finds it there, without a lock, finds it initialised. */
 		smp_store_release(&file->private_data, f);
 	}
@@ -331,14 +341,20 @@ void bf_filter_closing(struct bf_filter *f, struct file *file, void *files)
 		bf_filter_die(f);
 }
 
-static void vma_open(struct vm_area_struct *vma)
+/* What is replaced stays as long as it is mapped; who may only serve shall not fill the memory with it. */
+u32 bf_filter_mappings_max(const struct bf_filter *f)
+{
+	return (f->windows ? 2 : 1) * f->nr_queues + 2 * READ_ONCE(f->nr_attachments) + SPARE_MAPPINGS;
+}
+
+void bf_vma_open(struct vm_area_struct *vma)
 {
 	struct bf_filter *f = vma->vm_private_data;
 
 	atomic_inc(&f->mappings);
 }
 
-static void vma_close(struct vm_area_struct *vma)
+void bf_vma_close(struct vm_area_struct *vma)
 {
 	struct bf_filter *f = vma->vm_private_data;
 
@@ -346,8 +362,8 @@ static void vma_close(struct vm_area_struct *vma)
 }
 
 static const struct vm_operations_struct vma_ops = {
-	.open = vma_open,
-	.close = vma_close,
+	.open = bf_vma_open,
+	.close = bf_vma_close,
 };
 
 static int map_queue(struct bf_filter *f, struct vm_area_struct *vma, u64 offset)
@@ -359,7 +375,16 @@ static int map_queue(struct bf_filter *f, struct vm_area_struct *vma, u64 offset
 	return remap_vmalloc_range(vma, f->queues[queue].head, 0);
 }
 
-/* A whole queue or bitmap, shared, not inherited by fork, not dumped. The pages outlive the filter for whoever maps them. */
+static int map_pages(struct bf_filter *f, struct vm_area_struct *vma, u64 offset)
+{
+	int err = bf_chunks_is_offset(offset) ? bf_chunks_mmap(f, vma) : map_queue(f, vma, offset);
+
+	if (!err)
+		vma->vm_ops = &vma_ops;
+	return err;
+}
+
+/* A whole queue, its windows, or a bitmap, shared, not inherited by fork, not dumped. The pages outlive the filter for whoever maps them. */
 int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
@@ -367,13 +392,12 @@ int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	err = bf_chunks_is_offset(offset) ? bf_chunks_mmap(f, vma) : map_queue(f, vma, offset);
+	err = bf_window_is_offset(f, offset) ? bf_window_mmap(f, vma) : map_pages(f, vma, offset);
 	if (err)
 		return err;
 	vm_flags_set(vma, VM_DONTCOPY);
 	vma->vm_private_data = f;
-	vma->vm_ops = &vma_ops;
-	vma_open(vma);
+	bf_vma_open(vma);
 	return 0;
 }
 

@@ -39,7 +39,7 @@ static bool notrace is_for_us(struct bf_device *dev, struct bio *bio)
 		this_cpu_inc(*dev->bypassed);
 		return false;
 	}
-	return bf_chain_wants(dev, bio, current->tgid) && !bf_bio_is_refused(bio);
+	return bf_chain_wants(dev, bio) && !bf_bio_is_refused(bio);
 }
 
 /* For what is_settled() leaves open. Ends what the callback has begun. */

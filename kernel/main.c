@@ -168,7 +168,8 @@ static const struct bf_call {
 	enum { CONTROL, SERVE, ASK } kind;	/* who may call it: see may_call() */
 } calls[] = {
 	[_IOC_NR(BFUSE_GET_INFO)] = { do_info, sizeof(struct bfuse_info), sizeof(struct bfuse_info), ASK },
-	[_IOC_NR(BFUSE_REGISTER)] = { do_register, sizeof(struct bfuse_register), sizeof(struct bfuse_register) },
+	[_IOC_NR(BFUSE_REGISTER)] = {
+		do_register, sizeof(struct bfuse_register), offsetof(struct bfuse_register, window_size) },
 	[_IOC_NR(BFUSE_ATTACH)] = {
 		do_attach, sizeof(struct bfuse_attach), offsetof(struct bfuse_attach, drain_ms) },
 	[_IOC_NR(BFUSE_DETACH)] = { do_detach, sizeof(struct bfuse_detach), sizeof(struct bfuse_detach) },

@@ -73,7 +73,8 @@ static u32 *nr_sent(struct bf_request *rq)
 	return &rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent;
 }
 
-static void take_back(struct bf_request *rq)
+/* Under the lock, @rq SENT or HELD: it is the caller's until bf_tag_release(). */
+void bf_tag_hold(struct bf_request *rq)
 {
 	rq->state = BF_TAG_BUSY;
 	--*nr_sent(rq);
@@ -102,19 +103,20 @@ static struct bf_request *hold_tag(struct bf_queue *q, const struct bfuse_data *
 	spin_lock_irq(&q->lock);
 	rq = bf_queue_tag(q, arg->tag);
 	*err = 0;
-	if (!rq || (rq->state != BF_TAG_SENT && rq->state != BF_TAG_HELD))
+	if (!rq || !bf_tag_is_owed(rq))
 		*err = -ENOENT;
 	else if (!has_data(rq, store))
 		*err = -EINVAL;
 	else if (arg->length > rq->length || arg->offset > rq->length - arg->length)
 		*err = -EINVAL;
 	else
-		take_back(rq);
+		bf_tag_hold(rq);
 	spin_unlock_irq(&q->lock);
 	return *err ? NULL : rq;
 }
 
-static void release_tag(struct bf_request *rq)
+/* Gives it back to the filter, or, if the filter is gone, settles it. Process context; may sleep. */
+void bf_tag_release(struct bf_request *rq)
 {
 	bool abandoned;
 
@@ -176,7 +178,7 @@ static int data_chunk(struct bf_queue *q, struct bfuse_data *arg, void *buffer)
 		err = store(rq, buffer, arg->offset, arg->length);
 	else
 		bf_copy_from_bio(rq->bio, rq->iter, buffer, arg->offset, arg->length);
-	release_tag(rq);
+	bf_tag_release(rq);
 	if (err)
 		return err;
 	if (!(arg->flags & BFUSE_DATA_STORE) && copy_to_user(user, buffer, arg->length))

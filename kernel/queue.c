@@ -108,7 +108,7 @@ static void send(struct bf_request *rq, struct bf_lane *lane, bool with_data, bo
 	if (unlikely(origin->injector))
 		flags |= BFUSE_RQ_INJECTED;
 	if (with_data)
-		flags |= BFUSE_RQ_PAYLOAD;
+		flags |= rq->shown ? BFUSE_RQ_MAPPED : BFUSE_RQ_PAYLOAD;
 	if (redelivered)
 		flags |= BFUSE_RQ_REDELIVERED;
 	rq->state = BF_TAG_SENT;
@@ -164,6 +164,9 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u
 	rq->abandoned = false;
 	rq->shadowed = false;
 	rq->with_data = false;
+	rq->shown = false;
+	rq->mapped = false;
+	rq->answered = false;
 	rq->stored = 0;
 	rq->way = NULL;
 	rq->tag += 1ull << 32;
@@ -188,7 +191,9 @@ static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio
 		rq->state = BF_TAG_BUSY;
 		q->reserved++;
 		spin_unlock_irqrestore(&q->lock, *flags);
-		bf_copy_from_bio(bio, rq->iter, bf_slot(rq), 0, min(rq->length, q->filter->slot_size));
+		rq->shown = bf_window_takes(rq);
+		if (!rq->shown)
+			bf_copy_from_bio(bio, rq->iter, bf_slot(rq), 0, min(rq->length, q->filter->slot_size));
 		spin_lock_irqsave(&q->lock, *flags);
 		q->reserved--;
 		if (rq->abandoned)
@@ -318,7 +323,7 @@ static void post_done(struct bf_request *rq)
 	desc.status = blk_status_to_errno(rq->status);
 	desc.time = ktime_get_ns();
 	desc.cpu = raw_smp_processor_id();
-	desc.flags = rq->with_data ? BFUSE_RQ_PAYLOAD : 0;
+	desc.flags = rq->with_data ? BFUSE_RQ_PAYLOAD : rq->shown ? BFUSE_RQ_MAPPED : 0;
 	if (unlikely(rq->way))
 		bf_way_describe(rq, &desc);
 	bf_count(rq->att, notified);
@@ -511,7 +516,8 @@ void bf_tag_finish(struct bf_request *rq)
 	unsigned long flags;
 
 	rq->completed = true;
-	if (!wants_data_read(rq)) {
+	rq->shown = rq->hold && wants_data_read(rq) && bf_window_takes(rq);
+	if (rq->shown || !wants_data_read(rq)) {
 		end_request(rq, rq->bio);
 		return;
 	}

@@ -154,7 +154,7 @@ bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin)
 
 	rcu_read_lock();
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
-	while (dev && !taken && (att = bf_chain_next(dev, bio, below, origin->tgid))) {
+	while (dev && !taken && (att = bf_chain_next(dev, bio, below, origin))) {
 		below = att->rank;
 		taken = bf_queue_offer(att, bio, origin, &wake) == BF_TAKEN;
 	}
@@ -308,6 +308,7 @@ void bf_intercept(struct bio *bio)
 		.pid = current->pid,
 		.tgid = current->tgid,
 		.cpu = raw_smp_processor_id(),
+		.shared = bf_bio_is_shared(bio),
 	};
 
 	bio = unchained(bio);

@@ -109,6 +109,21 @@ void bf_server_note(struct bf_filter *f)
 		note(f);
 }
 
+/* Any context. Would thread @pid of the process that serves @f wait for itself, or for nobody, if it waited for @f? */
+bool bf_server_is_alone(const struct bf_filter *f, pid_t pid)
+{
+	pid_t thread;
+	u32 i, others = 0;
+
+	for (i = 0; i < f->nr_queues; i++) {
+		thread = READ_ONCE(f->queues[i].thread);
+		if (thread == pid)
+			return true;
+		others += !!thread;
+	}
+	return !others;
+}
+
 /* Under bf_lock: @f, dead and not in bf_filters any more, is served by nobody. */
 void bf_server_gone(struct bf_filter *f)
 {

@@ -126,6 +126,8 @@ void bf_settle_tag(struct bf_request *rq)
 	struct bf_queue *q = rq->queue;
 	struct bio *bio;
 
+	if (unlikely(rq->mapped))
+		bf_window_zap(rq);
 	bf_unstage(rq);
 	spin_lock_irq(&q->lock);
 	bio = bf_tag_take_bio(rq);

@@ -178,6 +178,7 @@ static void take_verdict(struct bf_request *rq, const struct bfuse_verdict *v)
 		rq->state = BF_TAG_BUSY;
 		return;
 	}
+	rq->shown = false;
 	rq->hold = v->flags & BFUSE_VERDICT_HOLD;
 	rq->notify = v->flags & (BFUSE_VERDICT_NOTIFY | BFUSE_VERDICT_HOLD);
 	rq->state = BF_TAG_DOWN;
@@ -202,6 +203,34 @@ static enum bfuse_reason accept(struct bf_request *rq, const struct bfuse_verdic
 	return BFUSE_REASON_NONE;
 }
 
+/* Under the lock: the verdict on a request that the deadline has settled, or is settling. */
+static enum bfuse_reason take_late(struct bf_request *rq)
+{
+	if (rq->answered)
+		return BFUSE_REASON_STATE;
+	if (rq->att)
+		bf_count(rq->att, late);
+	if (READ_ONCE(rq->mapped))
+		rq->answered = true;
+	else
+		bf_tag_free(rq);
+	return BFUSE_REASON_NONE;
+}
+
+/* Under the lock, which is dropped while another of the filter's threads touches the window of @tag for the first time. */
+static struct bf_request *find(struct bf_queue *q, u64 tag)
+{
+	struct bf_request *rq = bf_queue_tag(q, tag);
+
+	while (unlikely(rq && rq->state == BF_TAG_BUSY && bf_window_is_touched(q))) {
+		spin_unlock_irq(&q->lock);
+		bf_window_wait(q);
+		spin_lock_irq(&q->lock);
+		rq = bf_queue_tag(q, tag);
+	}
+	return rq;
+}
+
 /* Decides under the lock whether @v is good, and if so claims the tag for it. *@found is NULL for a late verdict. */
 static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v, struct bf_request **found)
 {
@@ -213,14 +242,12 @@ static enum bfuse_reason claim(struct bf_queue *q, const struct bfuse_verdict *v
 		return reason;
 
 	spin_lock_irq(&q->lock);
-	rq = bf_queue_tag(q, v->tag);
+	rq = find(q, v->tag);
 	if (!rq) {
 		reason = BFUSE_REASON_TAG;
 	} else if (rq->state == BF_TAG_STALE) {
-		if (rq->att)
-			bf_count(rq->att, late);
-		bf_tag_free(rq);
-	} else if (rq->state != BF_TAG_SENT && rq->state != BF_TAG_HELD) {
+		reason = take_late(rq);
+	} else if (!bf_tag_is_owed(rq)) {
 		reason = BFUSE_REASON_STATE;
 	} else {
 		reason = accept(rq, v);
@@ -273,6 +300,8 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 
 	if (!rq)
 		return reason;
+	if (unlikely(rq->mapped))
+		bf_window_zap(rq);
 	/* With a way only when nothing is to be copied before it any more. */
 	if ((v->flags & BFUSE_VERDICT_CLEAR) && !rq->way)
 		bf_chunks_clear(rq->att, rq->sector, rq->length);

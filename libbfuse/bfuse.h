@@ -321,11 +321,14 @@ static inline void bfuse_chunk_clear(const struct bfuse_chunk_map *map, uint64_t
 /**
  * bfuse_mark_begin - have the kernel mark the chunks that are written to, without presenting anything; see struct bfuse_mark.
  * @chunk_shift: BFUSE_CHUNK_SHIFT_MIN to BFUSE_CHUNK_SHIFT_MAX.
+ * @drain_ms: milliseconds to wait at most, up to BFUSE_DEADLINE_MAX, until all I/O that was under way has completed, so that a full
+ *	backup which begins after that, and the generations, have every change (BFUSE_MARK_DRAIN); 0: don't wait, they may not.
  * @mark: out: the current generation; flags tell by BFUSE_MARK_INHERITED that a predecessor's marks go on. May be NULL.
  *
  * Returns 0 or a negative errno.
  */
-int bfuse_mark_begin(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, struct bfuse_mark *mark);
+int bfuse_mark_begin(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, uint32_t drain_ms,
+		     struct bfuse_mark *mark);
 
 /**
  * bfuse_mark_switch - end a generation, and begin the next.
@@ -457,6 +460,13 @@ int bfuse_queue_wake(struct bfuse_queue *queue);
 void *bfuse_queue_slot(const struct bfuse_queue *queue, uint64_t tag);
 
 /**
+ * bfuse_queue_window - the data of a request with BFUSE_RQ_MAPPED, read only, until its verdict is put: see struct bfuse_register.
+ *
+ * NULL if the filter has no windows.
+ */
+const void *bfuse_queue_window(const struct bfuse_queue *queue, uint64_t tag);
+
+/**
  * bfuse_queue_fetch - copy data of a write or of a held read that waits for its verdict, of any length.
  * @offset, @length: bytes within the request.
  *
@@ -573,6 +583,10 @@ struct bfuse_option {
  * @payload: mask of operations whose data shall come along, see struct bfuse_interest; each needs a callback.
  * @layers: how many attachments bfuse_main() makes on each device: at the altitude, and those directly below it. 0 stands for 1.
  * @queues, @depth, @slot_size: see struct bfuse_register; 0: one per CPU, 128, and 65536 if there is a payload.
+ * @window_size: 0: all payload is copied; else data of @map_min (0: 65536) to so many bytes are shown where they are, which is
+ *	cheaper: see struct bfuse_register. Then bfuse_io_data() gives the submitter's own memory, read only, unless the filter
+ *	@modifies; a callback that writes there, or looks after the reply or the deadline, gets SIGSEGV or SIGBUS. A module without
+ *	BFUSE_F_MAPPED copies.
  * @policy, @fallback, @deadline_ms, @hold_ms: see struct bfuse_interest; 0 for defaults.
  * @unknown: BFUSE_POLICY_PASS or BFUSE_POLICY_ERROR for operations newer than this library; 0 for the default.
  * @read to @other: called for each such request, by the thread of its queue. The kernel doesn't cross for operations
@@ -622,6 +636,8 @@ struct bfuse_filter {
 	uint32_t queues;
 	uint32_t depth;
 	uint32_t slot_size;
+	uint32_t window_size;
+	uint32_t map_min;
 	uint32_t policy;
 	uint32_t fallback;
 	uint32_t deadline_ms;
@@ -785,13 +801,23 @@ int bfuse_reply(struct bfuse_io *io, int reply);
  * bfuse_io_data - the data of a request, in one piece.
  * @data: out: for a write what is to be written, fetched now unless it came along; for a read before its reply the place
  *	where to put what it shall have, to be filled whole; in done() of a read with payload what was read; in held() of
- *	a read what was read. Changes take effect by BFUSE_REPLY_MODIFY.
+ *	a read what was read. Changes take effect by BFUSE_REPLY_MODIFY. For a filter with @window_size that doesn't modify it may
+ *	be read only.
  *
  * Valid until the reply, or until done() returns. Returns the number of bytes there: the request's length, except in
  * done(), where it is at most slot_size. Or -EINVAL: the operation carries no data, -ENOENT: done() of a request that had
  * no payload, -ENOMEM.
  */
 ssize_t bfuse_io_data(struct bfuse_io *io, void **data);
+
+/**
+ * bfuse_io_view - the same to look at only: also for a filter that @modifies without a copy, where the data are shown.
+ * @data: out: as they are now; of a request that is shown, and whose bfuse_io_data() has not been asked for, the submitter's
+ *	own memory, which may change at any time.
+ *
+ * Returns as bfuse_io_data(), which is still to be asked before the data can be changed.
+ */
+ssize_t bfuse_io_view(struct bfuse_io *io, const void **data);
 
 /**
  * bfuse_io_fetch - copy a part of the data of a write; before its reply. As bfuse_queue_fetch().
@@ -849,7 +875,8 @@ typedef void (*bfuse_inject_fn)(int status, void *user);
  * @done: called once by the thread of a queue, unless this function fails.
  *
  * This is also how to read the device that one filters. A filter does not see the I/O of its own process, and read(2) on the
- * device, even with O_DIRECT, first writes back what others have changed in the page cache: it would pass unseen.
+ * device, even with O_DIRECT, first writes back what others have changed in the page cache: in a callback, whose thread can't
+ * serve meanwhile, that would pass unseen.
  *
  * Any thread may call it, also in a callback, after bfuse_start(). bfuse_wait() waits for what is under way. Returns 0 or a
  * negative errno as struct bfuse_inject says; -EAGAIN: too many are under way, try again when one has completed.

@@ -86,6 +86,10 @@ void bfuse_derive(const struct bfuse_filter *filter, struct bfuse_register *reg)
 	reg->nr_queues = filter->queues;
 	reg->depth = filter->depth;
 	reg->slot_size = filter->slot_size ? filter->slot_size : filter->payload ? DEFAULT_SLOT_SIZE : 0;
+	if (filter->payload) {
+		reg->window_size = filter->window_size;
+		reg->map_min = filter->window_size ? filter->map_min : 0;
+	}
 	reg->known_ops = BFUSE_OPS_ALL;
 	reg->unknown = filter->unknown;
 	if (!reg->unknown)

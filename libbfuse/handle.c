@@ -134,8 +134,10 @@ static int fail_register(struct bfuse *bfuse, const struct bfuse_register *reg, 
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: this handle is a filter already", name);
 	case -E2BIG:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_USAGE,
-				   "%s: %u queues of %u tags of %u bytes are more than %llu MiB; choose fewer", name,
-				   reg->nr_queues, reg->depth, reg->slot_size, BFUSE_MEMORY_MAX >> 20);
+				   "%s: %u queues of %u tags of %u bytes are more than %llu MiB, or windows of %u bytes more "
+				   "than %llu MiB; choose fewer",
+				   name, reg->nr_queues, reg->depth, reg->slot_size, BFUSE_MEMORY_MAX >> 20, reg->window_size,
+				   BFUSE_WINDOWS_MAX >> 20);
 	case -EINVAL:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_USAGE,
 				   "%s: bad parameters (altitude %u, queues %u, depth %u, slot %u, deadline %u ms); "
@@ -164,11 +166,25 @@ static int map_queues(struct bfuse *bfuse)
 	return 0;
 }
 
+/* Windows are a matter of cost only: a module that doesn't have them copies. */
+static void drop_windows(struct bfuse *bfuse, struct bfuse_register *reg)
+{
+	struct bfuse_info info;
+
+	if (!reg->window_size || reg->features & BFUSE_F_MAPPED)
+		return;
+	if (!bfuse_get_info(bfuse, &info) && info.features & BFUSE_F_MAPPED)
+		reg->features |= BFUSE_F_MAPPED;
+	else
+		reg->window_size = reg->map_min = 0;
+}
+
 int bfuse_register(struct bfuse *bfuse, struct bfuse_register *reg)
 {
 	int err;
 
 	complete_registration(reg);
+	drop_windows(bfuse, reg);
 	err = bfuse__ioctl(bfuse, BFUSE_REGISTER, reg);
 	if (err)
 		return fail_register(bfuse, reg, err);

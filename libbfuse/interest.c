@@ -23,6 +23,16 @@ static int fail_interest(struct bfuse *bfuse, uint32_t attachment, const char *w
 	case -E2BIG:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_USAGE, "attachment %u: too many %s; choose greater ones", attachment,
 				   what);
+	case -ETIMEDOUT:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER,
+				   "attachment %u: what was submitted before did not complete in time, so it has no %s; dmesg says "
+				   "what it waited for; try again when there is less I/O",
+				   attachment, what);
+	case -EOPNOTSUPP:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_UNFILTERABLE,
+				   "attachment %u: no %s, as nobody can tell when what was submitted before has completed: the device's "
+				   "driver does not count its I/O; write 1 to queue/iostats in its directory in /sys/block",
+				   attachment, what);
 	case -ENOTTY:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_ABI, "attachment %u: the module has no %s; see: bfuse features",
 				   attachment, what);
@@ -84,10 +94,12 @@ int bfuse_end_chunks(struct bfuse *bfuse, uint32_t attachment)
 	return err ? fail_interest(bfuse, attachment, "chunks", err) : 0;
 }
 
-int bfuse_mark_begin(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, struct bfuse_mark *mark)
+int bfuse_mark_begin(struct bfuse *bfuse, uint32_t attachment, unsigned int chunk_shift, uint32_t drain_ms,
+		     struct bfuse_mark *mark)
 {
 	struct bfuse_mark arg = {
 		.size = sizeof(arg), .attachment = attachment, .command = BFUSE_MARK_BEGIN, .chunk_shift = chunk_shift,
+		.flags = drain_ms ? BFUSE_MARK_DRAIN : 0, .drain_ms = drain_ms,
 	};
 	int err = bfuse__ioctl(bfuse, BFUSE_MARK, &arg);
 

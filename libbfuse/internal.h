@@ -24,6 +24,7 @@ enum data_place {
 	DATA_SLOT,
 	DATA_BUFFER, /* struct io.buffer */
 	DATA_STORED, /* bfuse_io_store() was used */
+	DATA_WINDOW, /* the request's own, read only */
 };
 
 /**
@@ -65,6 +66,7 @@ struct bfuse_queue {
 	const struct bfuse_request *requests;
 	struct bfuse_verdict *verdicts;
 	unsigned char *slots;
+	const unsigned char *windows;
 	uint32_t taken;
 	pthread_mutex_t lock;
 	uint32_t put;

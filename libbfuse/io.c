@@ -70,9 +70,32 @@ static uint32_t slot_size(const struct io *io)
 	return io->queue->bfuse->reg.slot_size;
 }
 
+/* Not for writing, which would end in SIGSEGV. */
+static void *window(const struct io *io)
+{
+	return (void *)bfuse_queue_window(io->queue, io->public.request.tag);
+}
+
 static void *slot(const struct io *io)
 {
 	return bfuse_queue_slot(io->queue, io->public.request.tag);
+}
+
+/* What of BFUSE_RQ_* says where the kernel has put the data. */
+static uint32_t data_flags(const struct io *io)
+{
+	return io->held ? io->done_flags : io->public.request.flags;
+}
+
+static bool is_shown(const struct io *io)
+{
+	return (!io->done || io->held) && data_flags(io) & BFUSE_RQ_MAPPED;
+}
+
+/* Who may change the data gets a copy that can be. */
+static bool may_modify(const struct io *io)
+{
+	return io->queue->bfuse->reg.defaults.verdicts & 1u << BFUSE_MODIFY;
 }
 
 /* In done(): what the kernel has left in the slot. */
@@ -95,7 +118,11 @@ static int place_data(struct io *io)
 	bool fits = request->length <= slot_size(io);
 	int err;
 
-	if (fits && (io->held ? io->done_flags : request->flags) & BFUSE_RQ_PAYLOAD) {
+	if (is_shown(io) && !may_modify(io)) {
+		io->place = DATA_WINDOW;
+		return 0;
+	}
+	if (fits && data_flags(io) & BFUSE_RQ_PAYLOAD) {
 		io->place = DATA_SLOT;
 		return 0;
 	}
@@ -134,8 +161,23 @@ ssize_t bfuse_io_data(struct bfuse_io *public, void **data)
 		if (err)
 			return err;
 	}
-	*data = io->place == DATA_SLOT ? slot(io) : io->buffer;
+	*data = io->place == DATA_WINDOW ? window(io) : io->place == DATA_SLOT ? slot(io) : io->buffer;
 	return public->request.length;
+}
+
+ssize_t bfuse_io_view(struct bfuse_io *public, const void **data)
+{
+	struct io *io = bfuse__io(public);
+	void *writable = NULL;
+	ssize_t bytes;
+
+	if (io->place == DATA_NOWHERE && is_shown(io)) {
+		*data = window(io);
+		return public->request.length;
+	}
+	bytes = bfuse_io_data(public, &writable);
+	*data = writable;
+	return bytes;
 }
 
 int bfuse_io_fetch(struct bfuse_io *public, void *buffer, uint32_t offset, uint32_t length)
@@ -148,7 +190,7 @@ int bfuse_io_store(struct bfuse_io *public, const void *buffer, uint32_t offset,
 	struct io *io = bfuse__io(public);
 	int err;
 
-	if (io->place == DATA_SLOT || io->place == DATA_BUFFER)
+	if (io->place != DATA_NOWHERE && io->place != DATA_STORED)
 		return -EINVAL;
 	err = bfuse_queue_store(io->queue, public->request.tag, buffer, offset, length);
 	if (!err)
@@ -241,6 +283,8 @@ static void complete_verdict(struct io *io, int status, struct bfuse_verdict *ve
 			   bfuse_op_name(request->op), status);
 		status = -EIO;
 	}
+	if (!status && io->held && io->place == DATA_WINDOW)
+		return; /* as it did: these are the data */
 	if (!status && is_read(io))
 		flags = supply_read(io);
 	verdict->type = BFUSE_COMPLETE;

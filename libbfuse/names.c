@@ -29,6 +29,7 @@ static const char *const flags[] = {
 	[10] = "failfast",  [11] = "swap",	[12] = "atomic",      [13] = "idle",	[14] = "nomerge",
 	[15] = "integrity", [16] = "encrypted", [24] = "redelivered", [25] = "payload",
 	[26] = "injected",  [27] = "held",	[28] = "mirror-failed", [29] = "copy-failed",
+	[30] = "mapped",
 };
 
 static const char *const policies[] = {
@@ -57,7 +58,7 @@ static const char *const verdicts[BFUSE_VERBS] = {
 
 static const char *const features[] = { "notify", "complete", "payload", "hold", "held", "modify", "targets",
 	[7] = "inject", [8] = "events", [9] = "drain", [10] = "replace", [11] = "uring", [12] = "log",
-	[13] = "ranges", [14] = "chunks", [15] = "mark", [17] = "spin", [18] = "layers" };
+	[13] = "ranges", [14] = "chunks", [15] = "mark", [16] = "mapped", [17] = "spin", [18] = "layers" };
 
 static const char *const log_events[] = {
 	[BFUSE_LOG_ATTACHED] = "attached",   [BFUSE_LOG_DETACHED] = "detached", [BFUSE_LOG_DIED] = "died",

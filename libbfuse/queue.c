@@ -12,22 +12,52 @@
 #include <sys/mman.h>
 #include <time.h>
 
+static size_t window_bytes(const struct bfuse_register *reg)
+{
+	return (size_t)reg->depth * reg->window_size;
+}
+
+static void *map_file(const struct bfuse *bfuse, size_t bytes, int protection, uint64_t offset)
+{
+	return mmap(NULL, bytes, protection, MAP_SHARED, bfuse->fd, (off_t)offset);
+}
+
+/* The data of large requests, if the filter wants them so. */
+static int map_windows(struct bfuse_queue *queue)
+{
+	const struct bfuse_register *reg = &queue->bfuse->reg;
+	size_t bytes = window_bytes(reg);
+	void *map;
+	int err;
+
+	if (!bytes)
+		return 0;
+	map = map_file(queue->bfuse, bytes, PROT_READ, reg->off_windows + queue->number * (uint64_t)bytes);
+	if (map == MAP_FAILED) {
+		err = -errno;
+		return bfuse__fail(queue->bfuse, err, BFUSE_EXIT_OTHER, "%s: can't map the windows of queue %u (%zu bytes): %s",
+				   reg->name, queue->number, bytes, strerror(-err));
+	}
+	queue->windows = map;
+	return 0;
+}
+
 int bfuse__queue_map(struct bfuse *bfuse, unsigned int number)
 {
 	const struct bfuse_register *reg = &bfuse->reg;
 	struct bfuse_queue *queue = &bfuse->queues[number];
-	off_t offset = (off_t)(number * reg->queue_bytes);
-	void *map = mmap(NULL, reg->queue_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bfuse->fd, offset);
+	void *map = map_file(bfuse, reg->queue_bytes, PROT_READ | PROT_WRITE, number * reg->queue_bytes);
+	int err;
 
 	if (map == MAP_FAILED) {
-		int err = -errno;
-
+		err = -errno;
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't map queue %u (%llu bytes): %s", reg->name,
 				   number, (unsigned long long)reg->queue_bytes, strerror(-err));
 	}
 	queue->bfuse = bfuse;
 	queue->number = number;
 	queue->map = map;
+	queue->windows = NULL;
 	queue->head = map;
 	queue->requests = (const void *)((char *)map + reg->off_requests);
 	queue->verdicts = (void *)((char *)map + reg->off_verdicts);
@@ -35,13 +65,18 @@ int bfuse__queue_map(struct bfuse *bfuse, unsigned int number)
 	queue->taken = queue->head->request_head;
 	queue->put = queue->head->verdict_tail;
 	pthread_mutex_init(&queue->lock, NULL);
-	return 0;
+	err = map_windows(queue);
+	if (err)
+		bfuse__queue_unmap(queue);
+	return err;
 }
 
 void bfuse__queue_unmap(struct bfuse_queue *queue)
 {
 	bfuse__ios_free(queue);
 	munmap(queue->map, queue->bfuse->reg.queue_bytes);
+	if (queue->windows)
+		munmap((void *)queue->windows, window_bytes(&queue->bfuse->reg));
 	pthread_mutex_destroy(&queue->lock);
 }
 
@@ -250,6 +285,11 @@ int bfuse_queue_wake(struct bfuse_queue *queue)
 void *bfuse_queue_slot(const struct bfuse_queue *queue, uint64_t tag)
 {
 	return queue->slots ? queue->slots + (size_t)bfuse__index(queue, tag) * queue->bfuse->reg.slot_size : NULL;
+}
+
+const void *bfuse_queue_window(const struct bfuse_queue *queue, uint64_t tag)
+{
+	return queue->windows ? queue->windows + (size_t)bfuse__index(queue, tag) * queue->bfuse->reg.window_size : NULL;
 }
 
 static int move_data(struct bfuse_queue *queue, struct bfuse_data *data)

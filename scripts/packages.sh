@@ -25,6 +25,9 @@ TOOL_PACKAGES=(
 	blktrace btrfs-progs dmsetup e2fsprogs fdisk fio mdadm xfsprogs
 )
 
+# What the benchmarks compare with, and what their results are made into.
+BENCH_PACKAGES=(gnuplot-nox jq nbd-client nbdkit)
+
 # To check the source itself.
 LINT_PACKAGES=(check perl shellcheck sparse)
 

@@ -68,6 +68,8 @@
 #define BFUSE_RANGES_MAX	1000000	/* ranges per attachment */
 #define BFUSE_CHUNK_SHIFT_MIN	12	/* a chunk has 1 << shift bytes: 4 KiB */
 #define BFUSE_CHUNK_SHIFT_MAX	20	/* 1 MiB */
+#define BFUSE_WINDOW_MAX	(1u << 24)	/* bytes that a window shows of a request */
+#define BFUSE_WINDOWS_MAX	(1ull << 36)	/* bytes of address space for the windows of a filter */
 #define BFUSE_BITMAP_MAX	(1ull << 29)	/* bytes of one bitmap */
 
 /**
@@ -121,6 +123,7 @@ enum bfuse_op {
 #define BFUSE_RQ_HELD		(1u << 27)	/* in a BFUSE_DONE: the completion waits for a second verdict */
 #define BFUSE_RQ_MIRROR_FAILED	(1u << 28)	/* in a BFUSE_DONE: @other_status says how */
 #define BFUSE_RQ_COPY_FAILED	(1u << 29)	/* in a BFUSE_DONE: likewise the copy, or one that it had to wait for */
+#define BFUSE_RQ_MAPPED		(1u << 30)	/* all of the data are in the tag's window, and nothing of them in the slot */
 
 /* bfuse_request.kind */
 #define BFUSE_REQUEST		0	/* wants exactly one verdict */
@@ -377,7 +380,7 @@ enum bfuse_policy {
  * struct bfuse_interest - what an attachment wants to see and promises to do.
  * @ops: mask of enum bfuse_op to be delivered. All else bypasses the filter; 0 is allowed.
  * @payload: subset of @ops whose data are copied: READ to the slot before its BFUSE_DONE, WRITE and ZONE_APPEND to the
- *	slot at delivery. Needs slot_size. EINVAL for operations without data.
+ *	slot at delivery; or shown in a window: see struct bfuse_register. Needs slot_size. EINVAL for operations without data.
  * @verdicts: mask of 1u << enum bfuse_verb that the filter may use; BFUSE_PASS is always allowed.
  * @policy: enum bfuse_policy.
  * @fallback: BFUSE_POLICY_PASS or BFUSE_POLICY_ERROR, for BFUSE_POLICY_HOLD only; 0 stands for ERROR.
@@ -430,6 +433,7 @@ struct bfuse_interest {
 #define BFUSE_F_RANGES		(1ull << 13)	/* BFUSE_RANGES; flags, cgroup, process in struct bfuse_interest */
 #define BFUSE_F_CHUNKS		(1ull << 14)	/* BFUSE_CHUNKS, BFUSE_VERDICT_CLEAR */
 #define BFUSE_F_MARK		(1ull << 15)	/* BFUSE_MARK */
+#define BFUSE_F_MAPPED		(1ull << 16)	/* bfuse_register.window_size, BFUSE_RQ_MAPPED; must be registered to use them */
 #define BFUSE_F_SPIN		(1ull << 17)	/* bfuse_register.spin_us */
 #define BFUSE_F_LAYERS		(1ull << 18)	/* bfuse_attach.altitude and layer; must be registered to use them */
 
@@ -480,6 +484,11 @@ struct bfuse_info {
  *	refused, which the next BFUSE_ENTER tells; then it sleeps, and bfuse_queue_head.flags says so. A BFUSE_ENTER
  *	with verdicts and without min_requests has it look again. It takes a processor as a spinning filter does. The first
  *	call of a thread that serves must be a BFUSE_ENTER all the same.
+ * @window_size: 0, or with BFUSE_F_MAPPED, which needs it and @slot_size: bytes of the window of each tag, a power of two from the
+ *	size of a page to BFUSE_WINDOW_MAX. See below.
+ * @map_min: bytes from which on data are shown and not copied, up to @window_size; 0 stands for 65536, or @window_size if that is
+ *	less. Only with BFUSE_F_MAPPED.
+ * @off_windows: in 0; out: file offset of the windows.
  * @defaults: what BFUSE_ATTACH uses with BFUSE_ATTACH_DEFAULTS.
  * @filter: out: id of the filter, unique until the module is unloaded.
  * @entries: out: entries of each ring, a power of two. The request ring has room for all that can be in flight.
@@ -489,7 +498,26 @@ struct bfuse_info {
  * @off_verdicts: out: offset of the verdict ring (struct bfuse_verdict[entries]).
  * @off_slots: out: offset of the slots; that of a tag is off_slots + (tag & (depth - 1)) * slot_size.
  *
- * EBUSY: this file is a filter already. ENOMEM; E2BIG: more than BFUSE_MEMORY_MAX.
+ * Windows: to copy large data costs more than to show them. With BFUSE_F_MAPPED the data of a WRITE, ZONE_APPEND or held READ in
+ * bfuse_interest.payload, of @map_min to @window_size bytes, are shown in place if they are whole pages of ordinary memory.
+ * BFUSE_RQ_MAPPED in the request, of a READ in the BFUSE_DONE with BFUSE_RQ_HELD, says so; otherwise they are copied to the slot as
+ * ever. The windows of queue q are @depth * @window_size bytes at file offset @off_windows + q * @depth * @window_size, to be mapped as
+ * a whole with MAP_SHARED and PROT_READ; that of a tag is at (tag & (depth - 1)) * @window_size. What nobody touches costs nothing;
+ * the first touch maps all of the request.
+ *
+ *	- They can be read until the verdict is handed over; from then on, or when the deadline, a detach or the death of the
+ *	  filter has settled the request, a touch raises SIGBUS. So does one of a window of no such request, and one behind the data.
+ *	- They are the submitter's own memory and no snapshot: who writes with direct I/O, or to a file system without stable pages,
+ *	  may change them at any time, also while the device takes them. A filter that checks first and uses then should use
+ *	  BFUSE_DATA, which copies, as it does for any request.
+ *	- They can't be written to, executed, inherited by fork(2) or dumped. System calls can read from there, but not direct
+ *	  I/O nor what else pins pages (EFAULT).
+ *	- BFUSE_VERDICT_MODIFY means the slot as ever, which then has to be filled with all of the data; or store them.
+ *
+ * munmap(2) and mprotect(2) of a part of the mapping fail with EINVAL. mmap(2): EACCES: to be written to or executed; EMFILE: mapped
+ * too often.
+ *
+ * EBUSY: this file is a filter already. ENOMEM; E2BIG: more than BFUSE_MEMORY_MAX, or windows of more than BFUSE_WINDOWS_MAX.
  */
 struct bfuse_register {
 	__u32	size;
@@ -512,6 +540,9 @@ struct bfuse_register {
 	__u32	off_verdicts;
 	__u32	off_slots;
 	__u32	spin_us;
+	__u32	window_size;
+	__u32	map_min;
+	__u64	off_windows;
 };
 
 /* struct bfuse_attach.flags */
@@ -545,6 +576,11 @@ enum bfuse_drained {
  * @adopted: out: requests taken over from a predecessor that died under BFUSE_POLICY_HOLD or is replaced.
  * @drain_ms: BFUSE_ATTACH_DRAIN: how long it may take, 1 to BFUSE_DEADLINE_MAX; 0 stands for 30,000. Otherwise 0.
  * @drained: out: enum bfuse_drained.
+ *
+ * The filter does not see the I/O of its own process, or it could wait for itself. What others have left in the page cache of a block
+ * device, or in memory that is swapped out, is not its own, whoever happens to write it back (read(2) of the device does, even
+ * with O_DIRECT; so may fsync(2)): it is presented, unless a thread does so that itself calls BFUSE_ENTER, or the process exits.
+ * Such a thread reads the device with BFUSE_INJECT.
  *
  * BFUSE_ATTACH_DRAIN: when the call returns, whatever was submitted to the device before has completed, wherever it was: in
  * the driver, with filters below, parked by a cgroup's io.max, in the hands of a submitter that had no CPU. So what the filter
@@ -1150,6 +1186,7 @@ enum bfuse_mark_command {
 #define BFUSE_MARK_ALL		(1u << 1)	/* out: the whole device counts as changed, whatever the bitmap says */
 #define BFUSE_MARK_BEYOND	(1u << 2)	/* out: all that lies behind the last chunk counts as changed: the device has grown */
 #define BFUSE_MARK_INHERITED	(1u << 3)	/* out, BEGIN: marks of a predecessor go on, without a gap */
+#define BFUSE_MARK_DRAIN	(1u << 4)	/* in, BEGIN: return when all that was submitted before has completed */
 
 /**
  * struct bfuse_mark - BFUSE_MARK: the kernel keeps a bitmap of the chunks that are written to. Nothing crosses for it.
@@ -1157,7 +1194,8 @@ enum bfuse_mark_command {
  * @attachment: an attachment of this filter.
  * @command: enum bfuse_mark_command.
  * @chunk_shift: BEGIN: in, BFUSE_CHUNK_SHIFT_MIN to _MAX; else in 0, out.
- * @flags: BFUSE_MARK_*; in only MERGE.
+ * @flags: BFUSE_MARK_*; in only MERGE and DRAIN.
+ * @drain_ms: with BFUSE_MARK_DRAIN: how long that may take, up to BFUSE_DEADLINE_MAX; 0: 30,000 ms. Else 0.
  * @generation: out: number of the generation that SWITCH has ended and READ reads; BEGIN: of the current one.
  * @chunks: out: how many chunks its bitmap has, of which the last may be partial: the capacity at its beginning.
  * @offset: READ: in, bytes from the start of the bitmap, a multiple of 8.
@@ -1171,8 +1209,14 @@ enum bfuse_mark_command {
  *
  * Whatever was submitted after BEGIN and has completed before a SWITCH is in the generation that this ends, or in an earlier
  * one. What was submitted before the SWITCH and completes after it is in both: it may be on the medium, or not yet, when the
- * backup of the ended generation reads it. So the backups of all generations together have every change. The I/O that was under
- * way at BEGIN may be missing in the first; a full backup has to begin after that.
+ * backup of the ended generation reads it. So the backups of all generations together have every change.
+ *
+ * The I/O that was under way at BEGIN is in no generation, and may reach the medium after a full backup has read it there. With
+ * BFUSE_MARK_DRAIN the call returns when it has completed (as with BFUSE_ATTACH_DRAIN, which says where it may be); a full backup
+ * that begins then, and the generations after it, have every change. Nothing new has to wait for that. File systems on the device
+ * are frozen meanwhile if the attachment's bfuse_interest.ops is 0; if not, their I/O may need an answer from the very thread that
+ * calls this. ETIMEDOUT, EOPNOTSUPP, EINTR, ENXIO: as of BFUSE_ATTACH; nothing is marked then. Inherited marks have no gap, and
+ * are not waited for.
  *
  * If the filter dies, marking goes on as long as the attachment stays (BFUSE_POLICY_ERROR, or HOLD within its time; with
  * bfuse_interest.ops 0 nothing can fail or wait), and a successor inherits the marks. If the attachment ends they are lost, and
@@ -1188,7 +1232,7 @@ struct bfuse_mark {
 	__u32	command;
 	__u32	chunk_shift;
 	__u32	flags;
-	__u32	__reserved;
+	__u32	drain_ms;
 	__u64	generation;
 	__u64	chunks;
 	__u64	offset;
@@ -1289,7 +1333,7 @@ BFUSE_ASSERT_SIZE(bfuse_verdict, 64);
 BFUSE_ASSERT_SIZE(bfuse_queue_head, 256);
 BFUSE_ASSERT_SIZE(bfuse_interest, 64);
 BFUSE_ASSERT_SIZE(bfuse_info, 64);
-BFUSE_ASSERT_SIZE(bfuse_register, 176);
+BFUSE_ASSERT_SIZE(bfuse_register, 192);
 BFUSE_ASSERT_SIZE(bfuse_attach, 112);
 BFUSE_ASSERT_SIZE(bfuse_detach, 16);
 BFUSE_ASSERT_SIZE(bfuse_enter, 40);

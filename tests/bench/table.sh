@@ -24,7 +24,7 @@ table() {
 			print "instructions per I/O, and difference to the bare device (op block/depth)"
 			for (i = 1; i <= nr_rows; i++) {
 				if (kernel[i] != kernel[i - 1]) heading(kernel[i])
-				printf "%-12s", name[i]
+				printf "%-19s", name[i]
 				for (c = 1; c <= nr_columns; c++) printf "%17s", cell(i, column_of[c])
 				print ""
 			}
@@ -35,6 +35,7 @@ table() {
 			print ""
 		}
 		function cell(i, column) {
+			if (!((row_of[i], column) in value)) return ""
 			if (name[i] == "bare") return value[row_of[i], column] "        "
 			return sprintf("%d %+7d", value[row_of[i], column], above(i, column))
 		}'
@@ -58,7 +59,33 @@ markdown() {
 			}
 		}
 		function cell(i, column) {
+			if (!((row_of[i], column) in value)) return ""
 			if (name[i] == "bare") return value[row_of[i], column]
 			return sprintf("%+d", above(i, column))
+		}'
+}
+
+# scaling_table: a series a line, what each number of it adds to the bare device at the same depth.
+scaling_table() {
+	awk '
+		{ value[$2, $5] = $6 }
+		{ name[NR] = $2; op[NR] = $3; depth[NR] = $5; instructions[NR] = $6 }
+		END {
+			print "\nhow it grows: number, and what that adds in instructions per I/O"
+			for (i = 1; i <= NR; i++) {
+				number = name[i]
+				sub(/.*-/, "", number)
+				series = substr(name[i], 1, length(name[i]) - length(number) - 1)
+				if (series == "" || name[i] == "bare" || series == "depth-bare") continue
+				if (series != last) printf "%s%-22s", last ? "\n" : "", series
+				last = series
+				printf " %s:%+d", number, instructions[i] - bare(i, series, number)
+			}
+			print ""
+		}
+		function bare(i, series, number,  j) {
+			for (j = 1; j <= NR; j++)
+				if (series ~ /^depth-/ ? name[j] == "depth-bare-" number : name[j] == "bare" && op[j] == op[i])
+					return instructions[j]
 		}'
 }

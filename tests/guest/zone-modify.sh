@@ -5,6 +5,7 @@
 # memory: 768M
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
+. "${0%/*}/lib/zoned-btrfs.sh"
 
 load_module null_blk nr_devices=0
 load_module
@@ -22,28 +23,13 @@ stop_filter
 stop_filter "$upper"
 
 # What a file system appends it finds again by the sectors that came back; and without the filters it finds nothing.
-modprobe btrfs || skip "the kernel has no btrfs"
 disk=$(null_blk_create fs size=512 memory_backed=1 zoned=1 zone_size=16)
 start_filter involute --blind --key 1 --device "$disk" --altitude 900
 upper=$FILTER
 start_trace --device "$disk" --altitude 500
 start_filter involute --blind --key 2 --device "$disk" --altitude 100
 lower=$FILTER
-mkfs.btrfs -q -f -O zoned -d single -m single "$disk" 2>mkfs.err || skip "mkfs.btrfs: $(tail -n 1 mkfs.err)"
-mkdir mnt
-mount -t btrfs "$disk" mnt || skip "this btrfs does not do zones"
-for ((i = 0; i < 20; i++)); do
-	dd if=/dev/urandom of="mnt/$i" bs=300k count=1 status=none
-done
-sync
-(cd mnt && md5sum ./*) >sums
-check umount mnt
-check mount -t btrfs "$disk" mnt
-(cd mnt && md5sum --quiet -c ../sums) || fail "files have changed"
-check umount mnt
-seen "$TRACE" lines
-appends=$(grep -c '^zone-append .* 0 ,' lines || true)
-((appends >= 20)) || fail "only $appends zone appends seen"
+zoned_btrfs "$disk"
 stop_filter "$upper"
 stop_filter "$lower"
 expect_status 32 mount -t btrfs "$disk" mnt 2>/dev/null

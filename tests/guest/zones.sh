@@ -5,6 +5,7 @@
 # memory: 768M
 . "${0%/*}/../vm/lib.sh"
 . "${0%/*}/lib/trace.sh"
+. "${0%/*}/lib/zoned-btrfs.sh"
 
 load_module null_blk nr_devices=0
 disk=$(null_blk_create zoned size=512 memory_backed=1 zoned=1 zone_size=16)
@@ -27,22 +28,6 @@ done
 grep -q '^zone-reset' <(tail -n 3 lines) || fail "no reset of all zones among: $(<lines)"
 
 # Written to wherever there is room, and found again.
-modprobe btrfs || skip "the kernel has no btrfs"
-mkfs.btrfs -q -f -O zoned -d single -m single "$disk" 2>mkfs.err || skip "mkfs.btrfs: $(tail -n 1 mkfs.err)"
 start_trace --device "$disk" --altitude 900
-mkdir mnt
-mount -t btrfs "$disk" mnt || skip "this btrfs does not do zones"
-for ((i = 0; i < 20; i++)); do
-	dd if=/dev/urandom of="mnt/$i" bs=300k count=1 status=none
-done
-sync
-(cd mnt && md5sum ./*) >sums
-check umount mnt
-check mount -t btrfs "$disk" mnt
-(cd mnt && md5sum --quiet -c ../sums) || fail "files have changed"
-check umount mnt
-seen "$TRACE" lines
-appends=$(grep -c '^zone-append .* 0 ,' lines || true)
-echo "$appends zone appends"
-((appends >= 20)) || fail "only $appends zone appends seen"
+zoned_btrfs "$disk"
 check btrfs check "$disk" >/dev/null 2>&1

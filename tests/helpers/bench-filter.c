@@ -13,7 +13,22 @@ struct bench {
 	bool payload;
 	bool notify;
 	bool zero;
+	bool look;
+	unsigned long map_min;
 };
+
+#define PAGE 4096
+#define WINDOW (1u << 20)
+
+/* At a word of each page. */
+static void look(struct bfuse_io *io)
+{
+	void *data;
+	ssize_t i, length = bfuse_io_data(io, &data);
+
+	for (i = 0; i < length; i += PAGE)
+		(void)*(const volatile long *)((const char *)data + i);
+}
 
 static int handle(struct bfuse_io *io, void *user)
 {
@@ -22,6 +37,8 @@ static int handle(struct bfuse_io *io, void *user)
 
 	for (i = 0; i < bench->busy; i++)
 		;
+	if (bench->look && io->request.op == BFUSE_OP_WRITE)
+		look(io);
 	if (bench->zero)
 		return io->request.op == BFUSE_OP_ZONE_APPEND ? BFUSE_REPLY_PASS : BFUSE_REPLY_COMPLETE;
 	return bench->notify ? BFUSE_REPLY_NOTIFY : BFUSE_REPLY_PASS;
@@ -29,9 +46,10 @@ static int handle(struct bfuse_io *io, void *user)
 
 static void handle_done(struct bfuse_io *io, const struct bfuse_request *done, void *user)
 {
-	(void)io;
-	(void)done;
-	(void)user;
+	const struct bench *bench = user;
+
+	if (bench->look && !done->status)
+		look(io);
 }
 
 static const char *parse_number(const char *value, unsigned long *number)
@@ -61,6 +79,13 @@ static const char *option(const char *name, const char *value, void *user)
 	} else if (!strcmp(name, "layers")) {
 		wrong = parse_number(value, &number);
 		filter.layers = (uint32_t)number;
+	} else if (!strcmp(name, "map-min")) {
+		wrong = parse_number(value, &bench->map_min);
+	} else if (!strcmp(name, "mapped")) {
+		bench->map_min = bench->map_min ? bench->map_min : 1;
+		bench->payload = true;
+	} else if (!strcmp(name, "look")) {
+		bench->look = true;
 	} else if (!strcmp(name, "payload")) {
 		bench->payload = true;
 	} else if (!strcmp(name, "notify")) {
@@ -82,6 +107,10 @@ static const char *configure(struct bfuse_register *reg, void *user)
 		reg->defaults.payload = bench->ops & with_data;
 		reg->slot_size = bench->slot_size ? bench->slot_size : 65536;
 	}
+	if (bench->map_min) {
+		reg->window_size = WINDOW;
+		reg->map_min = (uint32_t)bench->map_min;
+	}
 	if (bench->zero) {
 		reg->defaults.verdicts |= 1u << BFUSE_COMPLETE;
 		reg->unknown = BFUSE_POLICY_ERROR;
@@ -93,6 +122,9 @@ static const struct bfuse_option options[] = {
 	{ "ops", "LIST", "interest: read,write,..., all (default) or none" },
 	{ "payload", NULL, "have the data copied" },
 	{ "slot", "BYTES", "size of a slot" },
+	{ "mapped", NULL, "have the data shown instead, of any size" },
+	{ "map-min", "BYTES", "show them from this size on; copy less" },
+	{ "look", NULL, "read a word of each page of the data of writes, and of reads that have completed" },
 	{ "notify", NULL, "ask for completions" },
 	{ "zero", NULL, "complete everything at once: reads give zeroes, writes are lost" },
 	{ "layers", "N", "so many filters of this kind, one below the other, in one" },

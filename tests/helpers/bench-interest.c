@@ -3,7 +3,7 @@
  * A filter that the kernel never crosses to, for a reason to be measured:
  *
  *	bench-interest chunks DEVICE	its chunk bitmap says no
- *	bench-interest ranges DEVICE	none of its 100,000 ranges is touched
+ *	bench-interest ranges DEVICE [N]	none of its 100,000 (or N) ranges is touched
  *	bench-interest mark DEVICE	it only wants to know what has changed
  *
  * Says "ready" when it is, and ends with SIGTERM.
@@ -18,16 +18,16 @@
 #define RANGES 100000u
 
 /* All of them behind the first GiB. */
-static int set_ranges(struct bfuse *bfuse, uint32_t attachment)
+static int set_ranges(struct bfuse *bfuse, uint32_t attachment, const char *wanted)
 {
-	struct bfuse_range *ranges = calloc(RANGES, sizeof(*ranges));
-	uint32_t i;
+	uint32_t i, count = wanted ? (uint32_t)strtoul(wanted, NULL, 0) : RANGES;
+	struct bfuse_range *ranges = calloc(count, sizeof(*ranges));
 
 	if (!ranges)
 		errx(1, "no memory");
-	for (i = 0; i < RANGES; i++)
+	for (i = 0; i < count; i++)
 		ranges[i] = (struct bfuse_range){ (1u << 21) + 16ull * i, 8 };
-	return bfuse_set_ranges(bfuse, attachment, ranges, RANGES);
+	return bfuse_set_ranges(bfuse, attachment, ranges, count);
 }
 
 int main(int argc, char **argv)
@@ -41,8 +41,8 @@ int main(int argc, char **argv)
 	sigset_t set;
 	int ret, sig;
 
-	if (argc != 3)
-		errx(2, "usage: bench-interest chunks|ranges|mark DEVICE");
+	if (argc < 3)
+		errx(2, "usage: bench-interest chunks|ranges|mark DEVICE [N]");
 	reg.defaults.ops = strcmp(argv[1], "mark") ? BFUSE_OPS_ALL : 0;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -55,9 +55,9 @@ int main(int argc, char **argv)
 	if (!ret && !strcmp(argv[1], "chunks"))
 		ret = bfuse_map_chunks(bfuse, attachment, 16, false, &map);
 	else if (!ret && !strcmp(argv[1], "ranges"))
-		ret = set_ranges(bfuse, attachment);
+		ret = set_ranges(bfuse, attachment, argv[3]);
 	else if (!ret)
-		ret = bfuse_mark_begin(bfuse, attachment, 16, NULL);
+		ret = bfuse_mark_begin(bfuse, attachment, 16, 0, NULL);
 	if (ret)
 		errx(1, "%s", bfuse_error(bfuse));
 	puts("ready");

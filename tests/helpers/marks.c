@@ -3,9 +3,9 @@
  * An incremental backup that never stops: one generation after the other, what has changed is copied to a replica, as fast as that
  * goes, until SIGTERM; then once more.
  *
- *	marks DEVICE REPLICA SHIFT
+ *	marks DEVICE REPLICA SHIFT [undrained]
  *
- * Says "ready" after the full backup. The replica is what the device is, if no change was lost.
+ * Says "ready" after the full backup, which begins with the marks, or right away. The replica is what the device is, if no change was lost.
  */
 #include <bfuse.h>
 #include <err.h>
@@ -62,8 +62,8 @@ int main(int argc, char **argv)
 	uint32_t attachment;
 	sigset_t set;
 
-	if (argc != 4)
-		errx(2, "usage: marks DEVICE REPLICA SHIFT");
+	if (argc < 4)
+		errx(2, "usage: marks DEVICE REPLICA SHIFT [undrained]");
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	    posix_memalign(&backup.data, 4096, PIECE))
 		err(1, "%s, %s", argv[1], argv[2]);
 	if (bfuse_open(bfuse) || bfuse_register(bfuse, &reg) || bfuse_attach(bfuse, argv[1], NULL, &attachment) ||
-	    bfuse_mark_begin(bfuse, attachment, (unsigned int)atoi(argv[3]), NULL))
+	    bfuse_mark_begin(bfuse, attachment, (unsigned int)atoi(argv[3]), argc > 4 ? 0 : 30000, NULL))
 		errx(1, "%s", bfuse_error(bfuse));
 	copy(0, backup.bytes / 512, NULL);
 	backup.copied = 0;

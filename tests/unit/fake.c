@@ -42,6 +42,24 @@ struct bfuse_queue_head *fake_head(unsigned int queue)
 	return (void *)(memory + (size_t)queue * QUEUE_BYTES);
 }
 
+static size_t queues_bytes(void)
+{
+	return (size_t)fake.reg.nr_queues * QUEUE_BYTES;
+}
+
+/* Behind the queues. */
+static size_t windows_bytes(void)
+{
+	return (size_t)fake.reg.nr_queues * fake.reg.depth * fake.reg.window_size;
+}
+
+void *fake_window(unsigned int queue, uint64_t tag)
+{
+	size_t nr = (size_t)queue * fake.reg.depth + tag % fake.reg.depth;
+
+	return memory + queues_bytes() + nr * fake.reg.window_size;
+}
+
 static struct bfuse_request *requests(unsigned int queue)
 {
 	return (void *)((char *)fake_head(queue) + OFF_REQUESTS);
@@ -152,9 +170,10 @@ static int do_register(int fd, struct bfuse_register *reg)
 	reg->off_verdicts = OFF_VERDICTS;
 	reg->off_slots = OFF_SLOTS;
 	fake.reg = *reg;
-	if (ftruncate(fd, (off_t)reg->nr_queues * QUEUE_BYTES) < 0)
+	reg->off_windows = queues_bytes();
+	if (ftruncate(fd, (off_t)(queues_bytes() + windows_bytes())) < 0)
 		return errno;
-	memory = mmap(NULL, (size_t)reg->nr_queues * QUEUE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	memory = mmap(NULL, queues_bytes() + windows_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	for (i = 0; i < reg->nr_queues; i++) {
 		fake_head(i)->request_head = fake.start;
 		fake_head(i)->request_tail = fake.start;
@@ -299,6 +318,7 @@ static int answer(int fd, unsigned long request, void *argument)
 	switch (request) {
 	case BFUSE_GET_INFO:
 		info->abi = fake.abi;
+		info->features = fake.features;
 		return 0;
 	case BFUSE_MARK:
 		return do_mark(argument);

@@ -15,6 +15,7 @@
  * struct fake - what it is told, and what it has seen.
  * @open_error, @attach_error, @log_error, @target_error, @match_error: positive errno or 0.
  * @log_first: number of the oldest entry of the log.
+ * @features: what BFUSE_GET_INFO tells.
  * @start: first value of all ring indexes.
  * @refuse: tag whose verdict is refused, with BFUSE_REASON_STATE; 0 for none.
  * @shut: ENTER fails with ESHUTDOWN.
@@ -34,6 +35,7 @@ struct fake {
 	int match_error;
 	uint64_t log_first;
 	uint32_t abi;
+	uint64_t features;
 	uint32_t start;
 	uint64_t refuse;
 	bool shut;
@@ -74,6 +76,7 @@ void fake_done(unsigned int queue, uint64_t tag, int status);
 /* Waits until so many verdicts were applied; fails the test after 5 s. */
 void fake_wait_verdicts(unsigned int count);
 struct bfuse_queue_head *fake_head(unsigned int queue);
+void *fake_window(unsigned int queue, uint64_t tag);
 
 /* A handle that is open and collects log lines in log_lines. */
 extern char log_lines[8192];
@@ -90,5 +93,6 @@ Suite *places_suite(void);
 Suite *calls_suite(void);
 Suite *protect_suite(void);
 Suite *trace_suite(void);
+Suite *window_suite(void);
 
 #endif

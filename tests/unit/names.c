@@ -71,6 +71,7 @@ START_TEST(test_flags_by_bit)
 	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_ENCRYPTED)), "encrypted");
 	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_REDELIVERED)), "redelivered");
 	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_PAYLOAD)), "payload");
+	ck_assert_str_eq(bfuse_flag_name((unsigned int)__builtin_ctz(BFUSE_RQ_MAPPED)), "mapped");
 }
 END_TEST
 
@@ -85,6 +86,7 @@ START_TEST(test_log_events)
 	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_LOG)), "log");
 	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_SPIN)), "spin");
 	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_LAYERS)), "layers");
+	ck_assert_str_eq(bfuse_feature_name((unsigned int)__builtin_ctzll(BFUSE_F_MAPPED)), "mapped");
 }
 END_TEST
 

@@ -21,6 +21,7 @@ int main(void)
 	srunner_add_suite(runner, calls_suite());
 	srunner_add_suite(runner, protect_suite());
 	srunner_add_suite(runner, trace_suite());
+	srunner_add_suite(runner, window_suite());
 	if (getenv("UNIT_TAP"))
 		srunner_set_tap(runner, getenv("UNIT_TAP"));
 	srunner_run_all(runner, CK_ENV);

@@ -2,7 +2,7 @@
 # Incremental backups by marks, without an end.  Sourced by tests.
 # shellcheck shell=bash
 
-# backup_start DEVICE REPLICA SHIFT: returns after the full backup.
+# backup_start DEVICE REPLICA SHIFT [undrained]: returns after the full backup.
 backup_start() {
 	"$BLKFILTER/bin/marks" "$@" >backup.out 2>backup.err &
 	BACKUP=$!

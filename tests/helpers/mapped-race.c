@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads that look into the windows of all tags at any time, while others write, and their buffers hold poison whenever the
+ * write is not under way: nobody must ever see that. usage: mapped-race DEVICE SECONDS [late]
+ *
+ * With "late" verdicts come about when the deadline does. At the end it tells how often a thread saw something.
+ */
+#include "window.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#define LENGTH (128u << 10)
+#define WRITERS 3
+#define LOOKERS 2
+#define POISON 0xee
+
+static struct raw r;
+static unsigned char *volatile windows;
+static volatile bool over;
+static unsigned long seen, missed;
+
+/* All bytes of a write are the same, and change from write to write. */
+static void write_on(const char *device, int number)
+{
+	unsigned char *buffer = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = open(device, O_WRONLY | O_DIRECT);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned int turn = 1;; turn++) {
+		memset(buffer, (int)(turn % 200 + 1), LENGTH);
+		if (pwrite(fd, buffer, LENGTH, (off_t)number * LENGTH) != LENGTH)
+			_exit(1);
+		memset(buffer, POISON, LENGTH);
+	}
+}
+
+static void look(const unsigned char *at)
+{
+	int byte = touch(at);
+
+	if (byte == POISON || !byte)
+		errx(1, "saw %#x, which is not the data of a write under way", byte);
+	__atomic_fetch_add(byte < 0 ? &missed : &seen, 1, __ATOMIC_RELAXED);
+}
+
+static void *look_around(void *arg)
+{
+	unsigned int random = (unsigned int)(uintptr_t)arg;
+
+	while (!over) {
+		random = random * 1103515245 + 12345;
+		look(windows + (random >> 8) % r.reg.depth * r.reg.window_size + (random >> 16) % (LENGTH / PAGE) * PAGE);
+	}
+	return NULL;
+}
+
+/* Another thread's mmap_lock, page tables and trees are in motion meanwhile. */
+static void *move_around(void *arg)
+{
+	size_t bytes = (size_t)r.reg.depth * r.reg.window_size;
+	unsigned char *places[2] = { windows, arg };
+
+	for (unsigned int turn = 1; !over; turn++) {
+		if (mremap(places[0], bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, places[1]) == MAP_FAILED)
+			err(1, "mremap");
+		windows = places[1];
+		places[1] = places[0];
+		places[0] = windows;
+		/* Who looks at the old place falls; and nobody else's memory is to come there. */
+		mmap(places[1], bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+		usleep(2000);
+	}
+	return NULL;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void serve(double end, bool late)
+{
+	struct bfuse_request rq;
+	struct bfuse_enter e;
+	int ret;
+
+	while (now() < end) {
+		raw_enter(&r, &e, 1, 100);
+		while (raw_pop(&r, 0, &rq)) {
+			if (rq.kind != BFUSE_REQUEST)
+				continue;
+			if (late)
+				usleep(4000 + rand() % 12000);
+			else if (rand() % 2)
+				sched_yield();
+			raw_push(&r, 0, &(struct bfuse_verdict){ .type = BFUSE_PASS, .tag = rq.tag });
+			ret = raw_enter(&r, &e, 0, 0);
+			if (ret)
+				errx(1, "verdict: %d, reason %u", ret, e.reason);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	bool late = argc > 3 && !strcmp(argv[3], "late");
+	pthread_t threads[LOOKERS + 1];
+	size_t bytes;
+
+	if (argc < 3)
+		errx(2, "usage: mapped-race DEVICE SECONDS [late]");
+	window_catch();
+	r = raw_new(500, 1u << BFUSE_OP_WRITE);
+	r.reg.features = BFUSE_F_MAPPED;
+	r.reg.depth = 4;
+	r.reg.window_size = 256u << 10;
+	r.reg.defaults.payload = r.reg.defaults.ops;
+	r.reg.defaults.verdicts = 1u << BFUSE_PASS;
+	r.reg.defaults.policy = BFUSE_POLICY_PASS;
+	r.reg.defaults.deadline_ms = late ? 10 : 0;
+	raw_register(&r);
+	bytes = (size_t)r.reg.depth * r.reg.window_size;
+	windows = map_windows(&r, PROT_READ, MAP_SHARED, bytes);
+	if (windows == MAP_FAILED || raw_attach(&r, argv[1]))
+		err(1, "mmap or attach");
+	for (int i = 0; i < WRITERS; i++)
+		if (!fork())
+			write_on(argv[1], i);
+	for (uintptr_t i = 0; i < LOOKERS; i++)
+		pthread_create(&threads[i], NULL, look_around, (void *)(i + 1));
+	pthread_create(&threads[LOOKERS], NULL, move_around,
+		       mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+	serve(now() + atof(argv[2]), late);
+	over = true;
+	for (int i = 0; i <= LOOKERS; i++)
+		pthread_join(threads[i], NULL);
+	printf("seen %lu, missed %lu\n", seen, missed);
+	return 0;
+}
