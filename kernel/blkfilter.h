@@ -521,7 +521,8 @@ static __always_inline u64 bf_op_bit(const struct bio *bio)
 struct bf_batch {
 	struct bf_device	*dev;	/* with a reference */
 	const struct gendisk	*only;	/* the caller itself may submit to it: server.c */
-	struct bf_attendant	*attendant; /* step.c: this and the next, for who calls bf_steps_end() */
+	struct bf_attendant	*attendant; /* step.c: this and the next two, for who calls bf_steps_end() */
+	const struct bf_ways	*ways;	/* compared only */
 	struct bio_list		ended;
 };
 
@@ -956,10 +957,11 @@ void bf_pieces_exit(void);
 int bf_store_init(struct bf_store *store, struct workqueue_struct *wq);
 void bf_store_exit(struct bf_store *store);
 struct bf_piece *bf_piece_get(struct bf_request *rq, u32 bytes);
+void bf_piece_share(struct bf_piece *piece);
 void bf_piece_free(struct bf_leg *leg);
 
 /* step.c: who takes the next step of a copy */
-void bf_steps_begin(struct bf_batch *batch);
+void bf_steps_begin(struct bf_batch *batch, const struct bf_ways *ways);
 void bf_steps_end(struct bf_batch *batch);
 void bf_steps_work(struct work_struct *work);
 void bf_step_endio(struct bf_piece *piece);

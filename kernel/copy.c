@@ -6,17 +6,17 @@
  *								  ^		 |
  *								  +- next part --+
  *
- * Copies, under way or parked, stand in a tree of ranges of their attachment, which its successor inherits, each with the hull of
- * what it copies and what its request changes. A request that comes later and would change or copy something in it is
- * parked there, and looks again when the copy is done; so nothing gets between a copy and its request but what went down
- * before. Who waits, waits for an earlier one, so the earliest waits for nobody. A parked request needs no memory, and
- * waits for I/O only.
+ * Copies, under way or parked, stand in a tree of ranges of their attachment, which its successor inherits, each with
+ * the hull of what it copies and what its request changes. A request that comes later and would change or copy
+ * something in it is parked there, and looks again when the copy is done; so nothing gets between a copy and its
+ * request but what went down before. Who waits, waits for an earlier one, so the earliest waits for nobody. A parked
+ * request needs no memory, and waits for I/O only.
  *
- * A copy goes by pieces (piece.c), a few at a time if it is large, and each takes part after part. Copies run side by side, as many as
- * there is memory for; those that adjoin are submitted under one plug, where the block layer makes larger requests of them. A
- * copy that finds no memory for its first piece is tried again when another piece has ended, see bf_way_starve(): nobody waits for
- * memory, for who waits might be the one that is to make other copies go on. Copies of one attachment need no other's memory but of
- * lower altitudes and other devices.
+ * A copy goes by pieces (piece.c), a few at a time if it is large, and each takes part after part. Copies run side by
+ * side, as many as there is memory for; those that adjoin are submitted under one plug, where the block layer makes
+ * larger requests of them. A copy that finds no memory for its first piece is tried again when another piece has
+ * ended, see bf_way_starve(): nobody waits for memory, for who waits might be the one that is to make other copies go
+ * on. Copies of one attachment need no other's memory but of lower altitudes and other devices.
  *
  * Completions may come in an interrupt, so each step is taken in process context: by whom is said in step.c.
  */
@@ -213,7 +213,9 @@ static void end_piece(struct bf_request *rq, struct bf_batch *batch)
 		finish(rq, rq->way->copy_error, batch);
 }
 
-/* As many pieces as are good for it and get memory. False: not even one. Else as below. The caller owes bf_steps_end(). */
+/*
+ * As many pieces as are good for it and get memory. False: not even one. Else as above. The caller owes bf_steps_end().
+ */
 bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
@@ -222,7 +224,7 @@ bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch)
 
 	if (!piece)
 		return false;
-	bf_steps_begin(batch);
+	bf_steps_begin(batch, rq->att->ways);
 	atomic_set(&way->pieces, 1);
 	while (piece && claim(piece)) {
 		atomic_inc(&way->pieces);
@@ -247,7 +249,10 @@ void bf_copy_step(struct bf_piece *piece, struct bf_batch *batch)
 		give_up(rq, status);
 	if (!status && !piece->writes) {
 		write_part(piece, batch);
-	} else if (claim(piece)) {
+		return;
+	}
+	bf_piece_share(piece);
+	if (claim(piece)) {
 		read_part(piece, batch);
 	} else {
 		bf_leg_put(&piece->leg);
@@ -286,8 +291,8 @@ static bool leave_alone(struct bf_request *rq)
 }
 
 /*
- * @piece has ended, perhaps in an interrupt. True: that was all there was to wait for, and the request is on its way, as by
- * bf_way_go(). False: it is as before.
+ * @piece has ended, perhaps in an interrupt. True: that was all there was to wait for, and the request is on its way,
+ * as by bf_way_go(). False: it is as before.
  */
 bool bf_copy_pass(struct bf_piece *piece)
 {

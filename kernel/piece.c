@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pieces: what goes to and fro in a copy, a leg (leg.c) with memory of its own. Each attachment has its own, for what lies
- * below it, perhaps filtered as well, may need some to let it go on.
+ * Pieces: what goes to and fro in a copy, a leg (leg.c) with memory of its own. Each attachment has its own, for what
+ * lies below it, perhaps filtered as well, may need some to let it go on.
  *
- * Memory comes in blocks of 64 KiB. A piece that ends stays, as a spare, with its first: where the kernel clears what it
- * allocates, that costs several times as much as the whole copy. There are MAX_BLOCKS at most, and when none has been wanted for a second
- * or two those that nobody uses are given back. Without a block a piece makes do with single pages, of which a
- * block's worth is in reserve, as is one piece.
+ * Memory comes in blocks of 64 KiB. A piece that ends stays, as a spare, with its first: where the kernel clears what
+ * it allocates, that costs several times as much as the whole copy. There are MAX_BLOCKS at most, and when none has
+ * been wanted for a second or two those that nobody uses are given back. Without a block a piece makes do with single
+ * pages, of which a block's worth is in reserve, as is one piece.
  *
- * Nobody waits for any of it; who finds none is told when a piece has ended, see bf_way_starve(). One will: if the reserve is
- * gone, or there may be no more blocks, then pieces have them, and a piece waits for I/O only.
+ * Nobody waits for any of it; who finds none is told when a piece has ended, see bf_way_starve(). One will: if the
+ * reserve is gone, or there may be no more blocks, then pieces have them, and a piece waits for I/O only.
  */
 #include "blkfilter.h"
 
@@ -143,8 +143,8 @@ static bool add_single_pages(struct bf_store *store, struct bf_piece *piece, u32
 }
 
 /*
- * With room for @bytes, or for less if memory is short, but then for whole blocks: any device's blocks fit in there. NULL: there is
- * not even that. Process context.
+ * With room for @bytes, or for less if memory is short, but then for whole blocks: any device's blocks fit in there.
+ * NULL: there is not even that. Process context.
  */
 struct bf_piece *bf_piece_get(struct bf_request *rq, u32 bytes)
 {
@@ -183,6 +183,18 @@ static void shed(struct bf_store *store, struct bf_piece *piece)
 		store->blocks = block;
 		spin_unlock_irqrestore(&store->lock, flags);
 	}
+}
+
+/* Between two parts: others have no memory, so it goes on with less. Process context. */
+void bf_piece_share(struct bf_piece *piece)
+{
+	struct bf_ways *ways = piece->leg.rq->att->ways;
+
+	if (likely(!atomic_read(&ways->starving)) || !has_block(piece) || piece->room == BF_BLOCK_BYTES)
+		return;
+	shed(&ways->store, piece);
+	piece->room = BF_BLOCK_BYTES;
+	bf_way_fed(ways);
 }
 
 /* A leg's release(). Any context. */

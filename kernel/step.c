@@ -6,15 +6,18 @@
  *	nothing is left but to pass the request on	whoever is there: bf_copy_pass()
  *	else						a worker of the attachment
  *
- * A submitter, a thread that applies verdicts or the worker itself, is an attendant from its first copy until bf_steps_end(). What ends in
- * its own context meanwhile, below its own submissions, is put in its batch, and it goes on with that instead of waking the
- * worker, which would cost more than to submit. So it adds to what the thread submits, and to what it may have to wait for, nothing but
- * further steps of the same verdicts, to the same places; and what is in the batch while it waits there needs nothing that
- * it waits for, as a piece that has ended has given back all that the device had for it. After a few rounds the worker has the
- * rest: a filter's thread has others to serve.
+ * A submitter, a thread that applies verdicts or the worker itself, is an attendant from its first copy until
+ * bf_steps_end(), for the attachment of that. What of it ends in its own context meanwhile, below its own
+ * submissions, is put in its batch, and it goes on with that instead of waking the worker, which would cost more than
+ * to submit. So it adds to what the thread submits, and to what it may have to wait for, nothing but further steps of
+ * the same verdicts, to the same places; and what is in the batch while it waits there needs nothing that it waits
+ * for, as a piece that has ended has given back all that the device had for it. After a few rounds the worker has the
+ * rest: a filter's thread has others to serve. What ends there of another attachment, above this one or for a target,
+ * is not its business: it might have to wait where it is waited for.
  *
- * In which task's batch something is, is only looked at by that task. So no lock is needed, and none has to outlive its
- * attachment: the attendant touches nothing but its own batch and the pieces in it, each of which keeps its request.
+ * In which task's batch something is, is only looked at by that task. So no lock is needed, and none has to outlive
+ * its attachment: the attendant touches nothing but its own batch and the pieces in it, each of which keeps its
+ * request.
  */
 #include <linux/hash.h>
 #include <linux/preempt.h>
@@ -38,13 +41,14 @@ static struct bf_attendant *place_of(struct task_struct *task)
 }
 
 /* If another task has the same place the worker does it all. bf_steps_end() is owed either way. */
-void bf_steps_begin(struct bf_batch *batch)
+void bf_steps_begin(struct bf_batch *batch, const struct bf_ways *ways)
 {
 	struct bf_attendant *place = place_of(current);
 
 	if (batch->attendant || cmpxchg(&place->task, NULL, current))
 		return;
 	bio_list_init(&batch->ended);
+	batch->ways = ways;
 	place->batch = batch;
 	batch->attendant = place;
 }
@@ -67,12 +71,17 @@ static void give_to_worker(struct bf_piece *piece)
 	spin_unlock_irqrestore(&ways->lock, flags);
 }
 
+static bool is_attended(const struct bf_attendant *place, const struct bf_piece *piece)
+{
+	return in_task() && READ_ONCE(place->task) == current && place->batch->ways == piece->leg.rq->att->ways;
+}
+
 /* Any context. */
 void bf_step_endio(struct bf_piece *piece)
 {
 	struct bf_attendant *place = place_of(current);
 
-	if (in_task() && READ_ONCE(place->task) == current)
+	if (is_attended(place, piece))
 		bio_list_add(&place->batch->ended, &piece->leg.bio);
 	else if (!bf_copy_pass(piece))
 		give_to_worker(piece);
@@ -122,7 +131,7 @@ void bf_steps_work(struct work_struct *work)
 	bio_list_init(&ways->ended);
 	spin_unlock_irq(&ways->lock);
 
-	bf_steps_begin(&batch);
+	bf_steps_begin(&batch, ways);
 	take_steps(&batch, bios);
 	bf_steps_end(&batch);
 	bf_batch_kick(&batch);

@@ -16,13 +16,15 @@ preserved() {
 		<(dd if=before bs=1M skip="$1" count="$2" status=none)
 }
 
+# free_memory: in KiB, without what the kernel would give back anyway.
 free_memory() {
+	echo 3 >/proc/sys/vm/drop_caches
 	awk '$1 == "MemFree:" { print $2 }' /proc/meminfo
 }
 
 # is_back: most of 8 MiB.
 is_back() {
-	(($(free_memory) - free >= 5000))
+	(($(free_memory) >= free - 4000))
 }
 
 # has_read: a good deal of what there is to copy.
@@ -54,7 +56,7 @@ stop_filter "$FILTER"
 # 512 writes to as many chunks, while nothing gets into the store.
 start_filter places --device "$DISK0" --copy /dev/mapper/store --depth 512
 check dmsetup suspend --noflush --nolockfs store
-sectors=$(stat_of "$DISK0" 3)
+sectors=$(stat_of "$DISK0" 3) free=$(free_memory)
 fio --name=bounded --filename="$DISK0" --rw=write:60k --bs=4k --offset=32m --size=32m --number_ios=512 --direct=1 --ioengine=libaio \
 	--iodepth=512 --iodepth_batch=64 --output=bounded.out &
 fio=$!
@@ -64,7 +66,6 @@ sleep 2
 check dmsetup resume store
 wait "$fio" || fail "fio: $(<bounded.out)"
 # Soon nobody has used that memory for a while.
-free=$(free_memory)
 wait_until 15 is_back
 preserved 32 32
 stop_filter "$FILTER"
