@@ -302,7 +302,10 @@ bool bf_copy_pass(struct bf_piece *piece)
 	if (rq->way->flags & BFUSE_VERDICT_CLEAR)
 		bf_chunks_clear(rq->att, rq->sector, rq->length);
 	bf_way_release(rq);
+	/* The bio is all that keeps the device, and may be done before this returns. */
+	rcu_read_lock();
 	bf_device_submit(rq->att->dev, rq->bio);
+	rcu_read_unlock();
 	return true;
 }
 
