@@ -46,7 +46,7 @@ static struct bf_store *store_of(const struct bf_leg *leg)
 
 static bool has_block(const struct bf_piece *piece)
 {
-	return piece->leg.bio.bi_vcnt && PageCompound(piece->vecs[0].bv_page);
+	return piece->leg.bio.bi_vcnt && piece->blocks;
 }
 
 static struct bf_piece *pop_spare(struct bf_store *store)
@@ -71,6 +71,7 @@ static struct bf_piece *new_piece(struct bf_store *store)
 	if (piece) {
 		bio_init(&piece->leg.bio, NULL, piece->vecs, BF_PIECE_VECS, REQ_OP_READ);
 		piece->room = 0;
+		piece->blocks = false;
 	}
 	return piece;
 }
@@ -123,6 +124,7 @@ static bool add_block(struct bf_store *store, struct bf_piece *piece)
 	if (!block)
 		queue_delayed_work(store->wq, &store->trim, KEPT);
 	add(piece, page, BF_BLOCK_BYTES);
+	piece->blocks = true;
 	return true;
 }
 
@@ -173,7 +175,7 @@ static void shed(struct bf_store *store, struct bf_piece *piece)
 
 	while (bio->bi_vcnt > has_block(piece)) {
 		page = piece->vecs[--bio->bi_vcnt].bv_page;
-		if (!PageCompound(page)) {
+		if (!piece->blocks) {
 			mempool_free(page, &store->pages);
 			continue;
 		}
