@@ -948,6 +948,7 @@ struct bf_piece {
 	u32			room;
 	u32			offset, bytes;	/* of the copy */
 	bool			writes;		/* else it reads */
+	bool			blocks;		/* what it has are such, not single pages */
 	struct bio_vec		vecs[BF_PIECE_VECS];
 	struct bf_leg		leg;		/* last, as its bio is there */
 };

@@ -266,8 +266,11 @@ static bool is_last(const struct bf_piece *piece)
 	const struct bf_request *rq = piece->leg.rq;
 	const struct bf_way *way = rq->way;
 
-	/* Who is alone is the only one that could claim more, and there is no more. */
-	if (!piece->writes || piece->leg.bio.bi_status || atomic_read(&way->pieces) != 1)
+	/*
+	 * Who is alone is the only one that could claim more, and there is no more. The order pairs with end_piece(): what others
+	 * have left is seen, above all their errors.
+	 */
+	if (!piece->writes || piece->leg.bio.bi_status || atomic_read_acquire(&way->pieces) != 1)
 		return false;
 	if (READ_ONCE(way->given) != way->copy_length || way->copy_error)
 		return false;
@@ -304,7 +307,10 @@ bool bf_copy_pass(struct bf_piece *piece)
 	if (rq->way->flags & BFUSE_VERDICT_CLEAR)
 		bf_chunks_clear(rq->att, rq->sector, rq->length);
 	bf_way_release(rq);
+	/* The bio is all that keeps the device, and may be done before this returns. */
+	rcu_read_lock();
 	bf_device_submit(rq->att->dev, rq->bio);
+	rcu_read_unlock();
 	return true;
 }
 

@@ -6,7 +6,7 @@
  * Memory comes in blocks of 64 KiB. A piece that ends stays, as a spare, with its first: where the kernel clears what
  * it allocates, that costs several times as much as the whole copy. There are MAX_BLOCKS at most, and when none has
  * been wanted for a second or two those that nobody uses are given back. Without a block a piece makes do with single
- * pages, of which a block's worth is in reserve, as is one piece.
+ * pages, which count as one, and of which a block's worth is in reserve, as is one piece.
  *
  * Nobody waits for any of it; who finds none is told when a piece has ended, see bf_way_starve(). One will: if the
  * reserve is gone, or there may be no more blocks, then pieces have them, and a piece waits for I/O only.
@@ -46,7 +46,7 @@ static struct bf_store *store_of(const struct bf_leg *leg)
 
 static bool has_block(const struct bf_piece *piece)
 {
-	return piece->leg.bio.bi_vcnt && PageCompound(piece->vecs[0].bv_page);
+	return piece->leg.bio.bi_vcnt && piece->blocks;
 }
 
 static struct bf_piece *pop_spare(struct bf_store *store)
@@ -71,6 +71,7 @@ static struct bf_piece *new_piece(struct bf_store *store)
 	if (piece) {
 		bio_init(&piece->leg.bio, NULL, piece->vecs, BF_PIECE_VECS, REQ_OP_READ);
 		piece->room = 0;
+		piece->blocks = false;
 	}
 	return piece;
 }
@@ -123,23 +124,38 @@ static bool add_block(struct bf_store *store, struct bf_piece *piece)
 	if (!block)
 		queue_delayed_work(store->wq, &store->trim, KEPT);
 	add(piece, page, BF_BLOCK_BYTES);
+	piece->blocks = true;
 	return true;
 }
 
-/* Not where there are enough blocks. */
+static bool may_have_pages(struct bf_store *store)
+{
+	unsigned long flags;
+	bool may;
+
+	spin_lock_irqsave(&store->lock, flags);
+	may = store->nr_blocks < MAX_BLOCKS;
+	store->nr_blocks += may;
+	spin_unlock_irqrestore(&store->lock, flags);
+	return may;
+}
+
+/* Together they count as a block, until shed() takes them away. */
 static bool add_single_pages(struct bf_store *store, struct bf_piece *piece, u32 bytes)
 {
 	struct page *page;
 
-	if (READ_ONCE(store->nr_blocks) >= MAX_BLOCKS)
+	if (!may_have_pages(store))
 		return false;
 	while (piece->room < bytes) {
 		page = mempool_alloc(&store->pages, GFP_NOWAIT | __GFP_NOWARN);
 		if (!page)
-			return false;
+			break;
 		add(piece, page, PAGE_SIZE);
 	}
-	return true;
+	if (!piece->room)
+		uncount(store, 1);
+	return piece->room >= bytes;
 }
 
 /*
@@ -167,13 +183,14 @@ struct bf_piece *bf_piece_get(struct bf_request *rq, u32 bytes)
 static void shed(struct bf_store *store, struct bf_piece *piece)
 {
 	struct bio *bio = &piece->leg.bio;
+	bool counts = bio->bi_vcnt && !piece->blocks;
 	struct bf_block *block;
 	unsigned long flags;
 	struct page *page;
 
 	while (bio->bi_vcnt > has_block(piece)) {
 		page = piece->vecs[--bio->bi_vcnt].bv_page;
-		if (!PageCompound(page)) {
+		if (!piece->blocks) {
 			mempool_free(page, &store->pages);
 			continue;
 		}
@@ -183,6 +200,8 @@ static void shed(struct bf_store *store, struct bf_piece *piece)
 		store->blocks = block;
 		spin_unlock_irqrestore(&store->lock, flags);
 	}
+	if (counts)
+		uncount(store, 1);
 }
 
 /* Between two parts: others have no memory, so it goes on with less. Process context. */
