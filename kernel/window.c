@@ -232,6 +232,7 @@ static int take_pages(pte_t *pte, unsigned long address, void *data)
 static int walk(struct filling *fill, unsigned long start, unsigned long bytes, pte_fn_t fn)
 {
 	unsigned long end = start + bytes, next;
+	unsigned int noio = memalloc_noio_save();
 	int err = 0;
 
 	for (; !err && start != end; start = next) {
@@ -239,6 +240,7 @@ static int walk(struct filling *fill, unsigned long start, unsigned long bytes, 
 		fill->entries = (next - start) >> PAGE_SHIFT;
 		err = apply_to_page_range(fill->mm, start, PAGE_SIZE, fn, fill);
 	}
+	memalloc_noio_restore(noio);
 	return err;
 }
 
@@ -246,16 +248,12 @@ static int walk(struct filling *fill, unsigned long start, unsigned long bytes, 
 static int map_all(struct bf_request *rq, struct vm_area_struct *vma)
 {
 	struct filling fill = { .mm = vma->vm_mm, .prot = vma->vm_page_prot, .runs = runs_of(rq) };
-	unsigned int noio = memalloc_noio_save();
-	int err;
 
 	/* Before the first is there, for it must be taken away even if the others fail. */
 	rq->mapped = true;
 	rq->viewer = vma->vm_mm;
 	rq->view = vma->vm_start + ((window_of(rq) - vma->vm_pgoff) << PAGE_SHIFT);
-	err = walk(&fill, rq->view, rq->length, put_pages);
-	memalloc_noio_restore(noio);
-	return err;
+	return walk(&fill, rq->view, rq->length, put_pages);
 }
 
 /* Takes the tag, if it waits for a verdict, has data to show, and page number @page is one of theirs. */

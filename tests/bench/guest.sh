@@ -22,7 +22,7 @@ many_devices() {
 	done
 	((${#names[@]} == 0)) || mkdir "${names[@]}"
 	for name in ${names[@]+"${names[@]}"}; do
-		echo 0 >"$name/queue_mode"
+		echo 1 >"$name/hw_queue_depth"
 		echo 64 >"$name/size"
 		echo 1 >"$name/power"
 	done
