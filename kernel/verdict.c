@@ -348,6 +348,7 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg)
 		arg->verdicts += !arg->reason;
 	}
 	blk_finish_plug(&plug);
+	bf_steps_end(&batch);
 	bf_server_end(q);
 	bf_batch_kick(&batch);
 	/* Pairs with the filter's acquire: the entries are its again. */
