@@ -79,7 +79,7 @@ picture_of_scaling() {
 		set style data linespoints
 		set pointsize 0.6
 		set logscale xy
-		set yrange [10:100000]
+		set yrange [10:500000]
 		set format "%.0s%c"
 		set key top left
 		set title "devices with a filter" textcolor rgb grey

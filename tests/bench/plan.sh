@@ -51,7 +51,7 @@ unattached-1000    read,write  4             1,32    3072   any
 '
 
 # What does not repeat to 1 %, for no fault of ours: who of its threads comes first decides how much is done at a time.
-ERRATIC='nbd'
+ERRATIC='nbd ublk-loop-zc'
 
 # plan KERNEL [CASE...]: what there is to measure, a line each: case, op, block in bytes, depth, I/Os. With cases only those,
 # and what they are compared with.

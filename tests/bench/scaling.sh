@@ -54,10 +54,11 @@ stacked() {
 	done
 }
 
-# among N OPTION...: the device and so many others, less one.
+# among N OPTION...: the device and so many others, less one. A device that may have others below it, as these by their looks, has
+# a tag of its own.
 among() {
 	many_devices "$(($1 - 1))"
-	filter_on "$NULL" ${many[@]+"${many[@]}"} "${@:2}"
+	filter_on "$NULL" ${many[@]+"${many[@]}"} --depth 2048 "${@:2}"
 }
 
 measure bare
