@@ -42,7 +42,8 @@ static u8 name_of(enum req_op op)
 
 /*
  * Is @bio a write of data that whoever submits it need not know of: of a block device's page cache, which read(2), fsync(2) and the
- * checkpoint of a file system's journal write back for all, or of swap? What a process writes to its files, or from its memory, is its own.
+ * checkpoint of a file system's journal write back for all, or of swap? What a process writes to its files, or from its memory, is its own;
+ * as is all that it writes when it exits. By who submits @bio.
  */
 bool bf_bio_is_shared(const struct bio *bio)
 {
@@ -50,7 +51,7 @@ bool bf_bio_is_shared(const struct bio *bio)
 	struct inode *host;
 	bool shared;
 
-	if (bio_op(bio) != REQ_OP_WRITE || !bio_has_data((struct bio *)bio))
+	if (bio_op(bio) != REQ_OP_WRITE || !bio_has_data((struct bio *)bio) || (current->flags & PF_EXITING))
 		return false;
 	if (bio->bi_opf & REQ_SWAP)
 		return true;

@@ -13,6 +13,7 @@
  *	bf_upcall	a call to a filter, on the stack of whoever waits for the answer (upcall.c).
  *	bf_target	another place for data, of one filter. Held by its table and by each request that uses it (target.c).
  *	bf_leg		a bio of our own that does a part of a request. Ends when that bio does (leg.c).
+ *	bf_piece	a leg of a copy, with memory. Ends when its last part of the copy is written (piece.c).
  *	bf_mark		what an intercepted bio carries: the bi_end_io and bi_private it came with.
  *	bf_changeset	chunks that have changed, kept for an attachment (changeset.c).
  *
@@ -29,7 +30,8 @@
  *	bf_device.lock, bf_target.lock
  *			spinlock, interrupts off: list of bios to submit. A leaf.
  *	bf_copies.lock	spinlock, interrupts off: copies under way, and who waits for them. A leaf.
- *	bf_ways.lock	spinlock, interrupts off: who waits for memory; what the log has not told of. A leaf.
+ *	bf_ways.lock	spinlock, interrupts off: who waits for memory; what has been copied; what the log has not told of. A leaf.
+ *	bf_store.lock	spinlock, interrupts off: memory that no copy has. A leaf.
  * RCU: the hash of devices and their chains; the targets of a filter.
  */
 #ifndef BLKFILTER_H
@@ -62,6 +64,7 @@
 #include "compat/compat.h"
 
 #define BF_RANK_TOP	U64_MAX
+#define BF_ANY_THREAD	(-1)
 
 #define BF_FEATURES	(BFUSE_F_NOTIFY | BFUSE_F_COMPLETE | BFUSE_F_PAYLOAD | BFUSE_F_HOLD | BFUSE_F_HELD | BFUSE_F_MODIFY | \
 			 BFUSE_F_TARGETS | BFUSE_F_INJECT | BFUSE_F_EVENTS | BFUSE_F_DRAIN | BFUSE_F_REPLACE | BFUSE_F_URING | BFUSE_F_LOG | \
@@ -78,7 +81,7 @@ struct bf_origin {
 	pid_t			tgid;
 	u32			injector; /* id of the filter that started it, or 0 */
 	u16			cpu;
-	bool			shared;	/* others' data, see bf_bio_is_shared() */
+	bool			shared;	/* others' data, and it does not exit: see bf_bio_is_shared() */
 };
 
 /* Names a bio as ours on one disk while it is below an attachment; bio->bi_private points to it. */
@@ -128,13 +131,14 @@ struct bf_way {
 	struct bf_request	*rq;
 	struct bf_target	*target, *mirror, *copy;	/* NULL: the device below, or none */
 	u64			sector, mirror_sector, copy_sector, copy_source;
-	u32			copy_length, copied, piece;
+	u32			copy_length;
+	u32			given;		/* bytes of them that a piece has, or had; under bf_ways.lock */
+	atomic_t		pieces;		/* under way, and one while more are made */
 	u16			flags;		/* BFUSE_VERDICT_* */
 	bool			redirected;
 	bool			copying;
-	u8			step;		/* of the copy: copy.c */
+	blk_status_t		copy_error;	/* of any piece */
 	blk_status_t		copy_status, mirror_status;
-	struct bf_leg		*leg;		/* the copy's */
 	struct bf_range		range;
 };
 
@@ -146,12 +150,26 @@ struct bf_copies {
 	struct rb_root_cached	ranges;
 };
 
+/* The memory of an attachment's copies: piece.c. */
+struct bf_store {
+	spinlock_t		lock;
+	struct bf_piece		*spares;	/* each with a block */
+	struct bf_block		*blocks;	/* that no piece has */
+	u32			nr_blocks;	/* in all */
+	bool			used;		/* since @trim has looked */
+	mempool_t		pieces, pages;
+	struct delayed_work	trim;
+	struct workqueue_struct	*wq;
+};
+
 /* What an attachment has for them: its own pools, for what is below it may need some as well to let it go on. */
 struct bf_ways {
 	mempool_t		legs;		/* without vectors */
-	mempool_t		pages;
+	struct bf_store		store;
 	struct workqueue_struct	*wq;
 	struct bf_copies	*copies;
+	struct bio_list		ended;		/* of pieces, to be seen to by @steps; under @lock */
+	struct work_struct	steps;
 	struct work_struct	feed;
 	atomic_t		starving;	/* requests in @hungry, or being fed */
 	spinlock_t		lock;
@@ -290,7 +308,7 @@ struct bf_queue {
 	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
 	atomic_t		calls;		/* of BFUSE_ENTER, under way */
-	pid_t			thread;		/* that called it last, other than to wake */
+	pid_t			thread;		/* that called it last, other than to wake; or BF_ANY_THREAD */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
 	struct bf_uring		uring;
@@ -504,6 +522,9 @@ static __always_inline u64 bf_op_bit(const struct bio *bio)
 struct bf_batch {
 	struct bf_device	*dev;	/* with a reference */
 	const struct gendisk	*only;	/* the caller itself may submit to it: server.c */
+	struct bf_attendant	*attendant; /* step.c: this and the next two, for who calls bf_steps_end() */
+	const struct bf_ways	*ways;	/* compared only */
+	struct bio_list		ended;
 };
 
 void bf_device_add(struct bf_device *dev, struct bio *bio, struct bf_batch *batch);
@@ -680,7 +701,8 @@ void bf_device_removed(struct block_device *bdev);
 
 /* queue.c: tags and what they carry */
 enum bf_offer { BF_TAKEN, BF_BYPASS };
-enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
+enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin,
+			     struct bf_queue **wake);
 void bf_queue_pump(struct bf_queue *q);
 bool bf_queue_has_pending(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
@@ -747,6 +769,7 @@ void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 /* server.c: the process that serves a filter, and what its threads may wait for */
 void bf_server_note(struct bf_filter *f);
 bool bf_server_is_alone(const struct bf_filter *f, pid_t pid);
+bool bf_server_is_dying(const struct bf_filter *f);
 void bf_server_review(struct bf_filter *f);
 void bf_server_gone(struct bf_filter *f);
 const struct gendisk *bf_server_begin(struct bf_queue *q);
@@ -795,6 +818,7 @@ u32 bf_unseen_flip(void);
 bool bf_unseen_left(u32 era);
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin);
 void bf_forward(struct bf_request *rq, struct bf_batch *batch);
+bool bf_forward_needs_worker(const struct bf_request *rq);
 void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struct bf_origin *origin,
 		   struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
@@ -917,10 +941,39 @@ void bf_way_failed(struct bf_request *rq, enum bf_leg_role role, blk_status_t st
 blk_status_t bf_way_status(const struct bf_request *rq, blk_status_t status);
 void bf_way_describe(const struct bf_request *rq, struct bfuse_request *desc);
 
+/* piece.c: the memory that copies go through */
+#define BF_BLOCK_BYTES	65536u
+#define BF_PIECE_VECS	16
+
+struct bf_piece {
+	struct bf_piece		*next;		/* bf_store.spares */
+	u32			room;
+	u32			offset, bytes;	/* of the copy */
+	bool			writes;		/* else it reads */
+	bool			blocks;		/* what it has are such, not single pages */
+	struct bio_vec		vecs[BF_PIECE_VECS];
+	struct bf_leg		leg;		/* last, as its bio is there */
+};
+
+int bf_pieces_init(void);
+void bf_pieces_exit(void);
+int bf_store_init(struct bf_store *store, struct workqueue_struct *wq);
+void bf_store_exit(struct bf_store *store);
+struct bf_piece *bf_piece_get(struct bf_request *rq, u32 bytes);
+void bf_piece_share(struct bf_piece *piece);
+void bf_piece_free(struct bf_leg *leg);
+
+/* step.c: who takes the next step of a copy */
+void bf_steps_begin(struct bf_batch *batch, const struct bf_ways *ways);
+void bf_steps_end(struct bf_batch *batch);
+void bf_steps_work(struct work_struct *work);
+void bf_step_endio(struct bf_piece *piece);
+
 /* copy.c: what is to be preserved before a request goes on */
 bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch);
 bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch);
-void bf_copy_endio(struct bf_leg *leg);
+void bf_copy_step(struct bf_piece *piece, struct bf_batch *batch);
+bool bf_copy_pass(struct bf_piece *piece);
 
 /* target.c: other places for data */
 long bf_target_add(struct bf_filter *f, struct bfuse_target *arg);

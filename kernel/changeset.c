@@ -32,6 +32,7 @@ struct bf_changeset {
 	struct block_device	*bdev;
 	bool			is_part;
 	bool			inherited; /* and its new owner has not been told */
+	bool			draining; /* what was under way at its beginning may be; under bf_lock */
 	u64			start;	/* of a partition */
 	u32			shift;	/* of sectors */
 	struct mutex		mutex;	/* switches and reading */
@@ -198,10 +199,12 @@ void bf_changeset_end(struct bf_attachment *att)
 	changeset_put(set);
 }
 
-/* Under bf_lock: @heir takes the place of @att on the same device. */
+/* Under bf_lock: @heir takes the place of @att on the same device. Marks that have not quite begun would have a gap. */
 void bf_changeset_inherit(struct bf_attachment *heir, struct bf_attachment *att)
 {
 	lockdep_assert_held(&bf_mutex);
+	if (att->changeset && att->changeset->draining)
+		bf_changeset_end(att);
 	if (att->changeset)
 		WRITE_ONCE(att->changeset->inherited, true);
 	WRITE_ONCE(heir->changeset, att->changeset);
@@ -248,8 +251,11 @@ static long resume(struct bfuse_mark *arg, struct bf_changeset *set, u32 shift)
 	return inherited ? 0 : -EEXIST;
 }
 
-/* What is in flight and known from other changesets of the disk belongs to this one, too. */
-static long begin(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift)
+/*
+ * What is in flight and known from other changesets of the disk belongs to this one, too. @draining: out, with a reference: the
+ * changeset, which drained() ends or makes a whole one. NULL: it is one at once.
+ */
+static long begin(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift, struct bf_changeset **draining)
 {
 	struct bf_changeset *set = changeset_alloc(att, shift);
 	unsigned int noio;
@@ -264,6 +270,11 @@ static long begin(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift)
 		err = -EEXIST;
 	} else {
 		tell(arg, set, set->current_one);
+		if (draining) {
+			set->draining = true;
+			kref_get(&set->ref);
+			*draining = set;
+		}
 		WRITE_ONCE(att->changeset, set);
 		list_add_tail_rcu(&set->node, &att->dev->changesets);
 		att->dev->was_tracked = true;
@@ -356,20 +367,33 @@ static long end(struct bf_attachment *att)
 	return 0;
 }
 
+/* Others may have ended @set meanwhile, and begun another one, which is theirs. Drops the reference. */
+static long drained(struct bf_attachment *att, struct bf_changeset *set, long err)
+{
+	unsigned int noio = bf_lock();
+
+	set->draining = false;
+	if (att->changeset != set)
+		err = err ?: -ENOENT;
+	else if (err)
+		bf_changeset_end(att);
+	bf_unlock(noio);
+	changeset_put(set);
+	return err;
+}
+
 /* As begin(), and what was under way before has completed when it returns. What comes meanwhile is marked already. */
 static long begin_drained(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift)
 {
 	struct bf_drain *drain = bf_drain_begin(att, arg->drain_ms);
+	struct bf_changeset *set;
 	long err;
 
 	if (IS_ERR(drain))
 		return PTR_ERR(drain);
-	err = begin(arg, att, shift);
-	if (!err) {
-		err = min(bf_drain_wait(drain, att), 0);
-		if (err)
-			end(att);
-	}
+	err = begin(arg, att, shift, &set);
+	if (!err)
+		err = drained(att, set, min(bf_drain_wait(drain, att), 0));
 	bf_drain_end(drain);
 	return err;
 }
@@ -418,7 +442,7 @@ long bf_mark(struct bf_filter *f, struct bfuse_mark *arg)
 	if (arg->command == BFUSE_MARK_BEGIN && set)
 		err = resume(arg, set, shift);
 	else if (arg->command == BFUSE_MARK_BEGIN)
-		err = arg->flags & BFUSE_MARK_DRAIN ? begin_drained(arg, att, shift) : begin(arg, att, shift);
+		err = arg->flags & BFUSE_MARK_DRAIN ? begin_drained(arg, att, shift) : begin(arg, att, shift, NULL);
 	else if (set && arg->command == BFUSE_MARK_SWITCH)
 		err = switch_generation(arg, set);
 	else if (set && arg->command == BFUSE_MARK_READ)

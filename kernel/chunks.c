@@ -37,7 +37,7 @@ bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
 	return false;
 }
 
-/* Process context, in a verdict. The request keeps @att. */
+/* For a verdict. The request keeps @att. Any context. */
 void bf_chunks_clear(struct bf_attachment *att, u64 sector, u32 length)
 {
 	u64 first, last, word;

@@ -2,31 +2,31 @@
 /*
  * COPY_BEFORE: what a request is about to overwrite is copied elsewhere before the request goes on.
  *
- *	bf_copy_begin --> (parked behind another's copy) --> pages --> read --> write --> bf_way_go(), and who is parked
+ *	bf_copy_begin --> (parked behind another's copy) --> pieces --> read --> write --> bf_way_go(), and who is parked
  *								  ^		 |
- *								  +- next piece -+
+ *								  +- next part --+
  *
- * Copies, under way or parked, stand in a tree of ranges of their attachment, which its successor inherits, each with the hull of
- * what it copies and what its request changes. A request that comes later and would change or copy something in it is
- * parked there, and looks again when the copy is done; so nothing gets between a copy and its request but what went down
- * before. Who waits, waits for an earlier one, so the earliest waits for nobody. A parked request needs no memory, and
- * waits for I/O only.
+ * Copies, under way or parked, stand in a tree of ranges of their attachment, which its successor inherits, each with
+ * the hull of what it copies and what its request changes. A request that comes later and would change or copy
+ * something in it is parked there, and looks again when the copy is done; so nothing gets between a copy and its
+ * request but what went down before. Who waits, waits for an earlier one, so the earliest waits for nobody. A parked
+ * request needs no memory, and waits for I/O only.
  *
- * Completions may come in an interrupt, so each step is the work of a worker of the attachment. The pages of a copy
- * come from a single allocation if possible. Nobody waits for them, for who waits might be the one that is to make
- * other copies go on: a copy that finds none is tried again when another one has ended, see bf_way_starve(). Copies of
- * one attachment need no other's memory but of lower altitudes and other devices.
+ * A copy goes by pieces (piece.c), a few at a time if it is large, and each takes part after part. Copies run side by
+ * side, as many as there is memory for; those that adjoin are submitted under one plug, where the block layer makes
+ * larger requests of them. A copy that finds no memory for its first piece is tried again when another piece has
+ * ended, see bf_way_starve(): nobody waits for memory, for who waits might be the one that is to make other copies go
+ * on. Copies of one attachment need no other's memory but of lower altitudes and other devices.
+ *
+ * Completions may come in an interrupt, so each step is taken in process context: by whom is said in step.c.
  */
 #include <linux/blk-cgroup.h>
 #include <linux/interval_tree_generic.h>
 
 #include "blkfilter.h"
 
-#define MAX_VECS	min_t(u32, BIO_MAX_VECS, PAGE_SIZE / sizeof(struct bio_vec))
-#define PIECE_BYTES	(MAX_VECS << PAGE_SHIFT)
-#define LARGE_ORDER	4
-
-enum step { STEP_READ, STEP_WRITE };
+#define PIECE_BYTES	(BF_PIECE_VECS * BF_BLOCK_BYTES)
+#define MAX_PIECES	4
 
 #define START(range)	((range)->start)
 #define LAST(range)	((range)->last)
@@ -88,105 +88,18 @@ static bool enter(struct bf_request *rq)
 	return other;
 }
 
-/* Its vectors are a page as well. */
-static void free_leg(struct bf_leg *leg)
+/* Its memory stays; all else is made anew. */
+static void launch(struct bf_piece *piece, blk_opf_t opf, struct bf_target *target, u64 sector, struct bf_batch *batch)
 {
-	struct bf_ways *ways = leg->rq->att->ways;
-	struct bio *bio = &leg->bio;
-	u16 i;
-
-	for (i = 0; i < bio->bi_vcnt; i++) {
-		struct page *page = bio->bi_io_vec[i].bv_page;
-
-		if (PageCompound(page))
-			__free_pages(page, compound_order(page));
-		else
-			mempool_free(page, &ways->pages);
-	}
-	mempool_free(virt_to_page(bio->bi_io_vec), &ways->pages);
-	bf_leg_free(leg);
-}
-
-/* As large as it gets them at once, as long as that is cheap. */
-static struct page *get_large(u32 bytes, u32 *got)
-{
-	unsigned int order = min(get_order(bytes), LARGE_ORDER);
-	struct page *page = NULL;
-
-	if (order)
-		page = alloc_pages(GFP_NOWAIT | __GFP_NOWARN | __GFP_NORETRY | __GFP_NOMEMALLOC | __GFP_COMP, order);
-	*got = min_t(u32, bytes, PAGE_SIZE << order);
-	return page;
-}
-
-static bool get_pages(struct bf_ways *ways, struct bio *bio, u32 bytes)
-{
-	while (bytes) {
-		u32 got;
-		struct page *page = get_large(bytes, &got);
-
-		if (!page) {
-			page = mempool_alloc(&ways->pages, GFP_NOWAIT | __GFP_NOWARN);
-			got = min_t(u32, bytes, PAGE_SIZE);
-		}
-		if (!page)
-			return false;
-		__bio_add_page(bio, page, got, 0);
-		bytes -= got;
-	}
-	return true;
-}
-
-static struct bf_leg *leg_alloc(struct bf_request *rq)
-{
-	struct bf_ways *ways = rq->att->ways;
-	struct bf_leg *leg = mempool_alloc(&ways->legs, GFP_NOWAIT | __GFP_NOWARN);
-	struct page *vectors = leg ? mempool_alloc(&ways->pages, GFP_NOWAIT | __GFP_NOWARN) : NULL;
-
-	if (vectors) {
-		bio_init(&leg->bio, rq->att->bdev, page_address(vectors), MAX_VECS, REQ_OP_READ);
-		bf_leg_init(leg, rq, BF_LEG_COPY, free_leg);
-		return leg;
-	}
-	if (leg)
-		mempool_free(leg, &ways->legs);
-	return NULL;
-}
-
-/* The leg that will go to and fro with a piece of up to @bytes. NULL: no memory. */
-static struct bf_leg *get_leg(struct bf_request *rq, u32 bytes)
-{
-	struct bf_leg *leg = leg_alloc(rq);
-
-	if (!leg)
-		return NULL;
-	bytes = min(rq->way->copy_length, bytes);
-	if (get_pages(rq->att->ways, &leg->bio, bytes)) {
-		rq->way->piece = bytes;
-		return leg;
-	}
-	/* Not bf_leg_put(), which would have this tried again at once. */
-	free_leg(leg);
-	return NULL;
-}
-
-static u32 piece_length(const struct bf_way *way)
-{
-	return min(way->piece, way->copy_length - way->copied);
-}
-
-/* Its vectors stay; all else is made anew. */
-static void launch(struct bf_request *rq, blk_opf_t opf, struct bf_target *target, u64 sector, struct bf_batch *batch)
-{
-	struct bf_way *way = rq->way;
-	struct bf_leg *leg = way->leg;
+	struct bf_leg *leg = &piece->leg;
+	struct bf_request *rq = leg->rq;
 	struct bio *bio = &leg->bio;
 	u16 vectors = bio->bi_vcnt;
 
 	bio_reset(bio, target && target->bdev ? target->bdev : rq->att->bdev, opf);
 	bio->bi_vcnt = vectors;
-	bio->bi_iter.bi_sector = sector + (way->copied >> SECTOR_SHIFT);
-	bio->bi_iter.bi_size = piece_length(way);
+	bio->bi_iter.bi_sector = sector + (piece->offset >> SECTOR_SHIFT);
+	bio->bi_iter.bi_size = piece->bytes;
 	bio->bi_ioprio = rq->bio->bi_ioprio;
 	bio_clone_blkg_association(bio, rq->bio);
 	leg->target = target;
@@ -194,16 +107,43 @@ static void launch(struct bf_request *rq, blk_opf_t opf, struct bf_target *targe
 	bf_leg_send(leg, batch);
 }
 
-static void read_piece(struct bf_request *rq, struct bf_batch *batch)
+static void read_part(struct bf_piece *piece, struct bf_batch *batch)
 {
-	rq->way->step = STEP_READ;
-	launch(rq, REQ_OP_READ | REQ_SYNC, NULL, rq->way->copy_source, batch);
+	piece->writes = false;
+	launch(piece, REQ_OP_READ | REQ_SYNC, NULL, piece->leg.rq->way->copy_source, batch);
 }
 
-static void write_piece(struct bf_request *rq, struct bf_batch *batch)
+static void write_part(struct bf_piece *piece, struct bf_batch *batch)
 {
-	rq->way->step = STEP_WRITE;
-	launch(rq, REQ_OP_WRITE | REQ_SYNC, rq->way->copy, rq->way->copy_sector, batch);
+	struct bf_way *way = piece->leg.rq->way;
+
+	piece->writes = true;
+	launch(piece, REQ_OP_WRITE | REQ_SYNC, way->copy, way->copy_sector, batch);
+}
+
+/* The next part of the copy, if one is left, is @piece's. */
+static bool claim(struct bf_piece *piece)
+{
+	struct bf_ways *ways = piece->leg.rq->att->ways;
+	struct bf_way *way = piece->leg.rq->way;
+
+	spin_lock_irq(&ways->lock);
+	piece->offset = way->given;
+	piece->bytes = min(piece->room, way->copy_length - way->given);
+	way->given += piece->bytes;
+	spin_unlock_irq(&ways->lock);
+	return piece->bytes;
+}
+
+/* Nothing more is read. */
+static void give_up(struct bf_request *rq, blk_status_t status)
+{
+	struct bf_ways *ways = rq->att->ways;
+
+	spin_lock_irq(&ways->lock);
+	rq->way->copy_error = status;
+	rq->way->given = rq->way->copy_length;
+	spin_unlock_irq(&ways->lock);
 }
 
 /* The request is not done: it would overwrite what could not be preserved. */
@@ -250,7 +190,6 @@ static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *
 	LIST_HEAD(parked);
 
 	include(&source, way->copy_source, way->copy_length);
-	bf_leg_put(way->leg);
 	if (status)
 		bf_way_failed(rq, BF_LEG_COPY, status);
 	if (way->flags & BFUSE_VERDICT_LENIENT)
@@ -267,48 +206,112 @@ static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *
 	}
 }
 
-/* The first piece, or if memory is short as much of it as is kept in reserve. False: not even that. Else as below. */
+/* With the last piece the copy ends, and @rq is not to be touched any more. */
+static void end_piece(struct bf_request *rq, struct bf_batch *batch)
+{
+	if (atomic_dec_and_test(&rq->way->pieces))
+		finish(rq, rq->way->copy_error, batch);
+}
+
+/*
+ * As many pieces as are good for it and get memory. False: not even one. Else as above. The caller owes bf_steps_end().
+ */
 bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
+	struct bf_piece *piece = bf_piece_get(rq, min(way->copy_length, PIECE_BYTES));
+	int more = MAX_PIECES;
 
-	way->leg = get_leg(rq, PIECE_BYTES) ?: get_leg(rq, (rq->att->ways->pages.min_nr - 1) << PAGE_SHIFT);
-	if (!way->leg)
+	if (!piece)
 		return false;
-	read_piece(rq, batch);
+	bf_steps_begin(batch, rq->att->ways);
+	atomic_set(&way->pieces, 1);
+	while (piece && claim(piece)) {
+		atomic_inc(&way->pieces);
+		read_part(piece, batch);
+		piece = NULL;
+		if (--more && READ_ONCE(way->given) < way->copy_length)
+			piece = bf_piece_get(rq, min(way->copy_length - READ_ONCE(way->given), PIECE_BYTES));
+	}
+	if (piece)
+		bf_leg_put(&piece->leg);
+	end_piece(rq, batch);
 	return true;
 }
 
-/* A read or write has ended. @rq is not to be touched any more. */
-static void go_on(struct bf_request *rq, struct bf_batch *batch)
+/* Its read or write has ended. Process context; @piece and its request are not to be touched any more. */
+void bf_copy_step(struct bf_piece *piece, struct bf_batch *batch)
 {
-	struct bf_way *way = rq->way;
-	blk_status_t status = way->leg->bio.bi_status;
+	struct bf_request *rq = piece->leg.rq;
+	blk_status_t status = piece->leg.bio.bi_status;
 
-	if (!status && way->step == STEP_READ) {
-		write_piece(rq, batch);
+	if (status)
+		give_up(rq, status);
+	if (!status && !piece->writes) {
+		write_part(piece, batch);
 		return;
 	}
-	if (!status)
-		way->copied += piece_length(way);
-	if (status || way->copied == way->copy_length)
-		finish(rq, status, batch);
-	else
-		read_piece(rq, batch);
+	bf_piece_share(piece);
+	if (claim(piece)) {
+		read_part(piece, batch);
+	} else {
+		bf_leg_put(&piece->leg);
+		end_piece(rq, batch);
+	}
 }
 
-static void work(struct work_struct *work)
+/* Is @piece the last of its copy, with nothing left to do but to hand the request to its device's worker? */
+static bool is_last(const struct bf_piece *piece)
 {
-	struct bf_batch batch = {};
+	const struct bf_request *rq = piece->leg.rq;
+	const struct bf_way *way = rq->way;
 
-	go_on(container_of(work, struct bf_request, work), &batch);
-	bf_batch_kick(&batch);
+	/*
+	 * Who is alone is the only one that could claim more, and there is no more. The order pairs with end_piece(): what others
+	 * have left is seen, above all their errors.
+	 */
+	if (!piece->writes || piece->leg.bio.bi_status || atomic_read_acquire(&way->pieces) != 1)
+		return false;
+	if (READ_ONCE(way->given) != way->copy_length || way->copy_error)
+		return false;
+	return !way->redirected && !(way->flags & (BFUSE_VERDICT_MODIFY | BFUSE_VERDICT_MIRROR)) && !rq->staged &&
+	       bf_forward_needs_worker(rq);
 }
 
-/* Any context. */
-void bf_copy_endio(struct bf_leg *leg)
+/* Out of the tree, unless somebody is parked behind it. */
+static bool leave_alone(struct bf_request *rq)
 {
-	queue_work(leg->rq->att->ways->wq, &leg->rq->work);
+	struct bf_copies *c = rq->att->ways->copies;
+	unsigned long flags;
+	bool alone;
+
+	spin_lock_irqsave(&c->lock, flags);
+	alone = list_empty(&rq->way->range.parked);
+	if (alone)
+		range_remove(&rq->way->range, &c->ranges);
+	spin_unlock_irqrestore(&c->lock, flags);
+	return alone;
+}
+
+/*
+ * @piece has ended, perhaps in an interrupt. True: that was all there was to wait for, and the request is on its way,
+ * as by bf_way_go(). False: it is as before.
+ */
+bool bf_copy_pass(struct bf_piece *piece)
+{
+	struct bf_request *rq = piece->leg.rq;
+
+	if (!is_last(piece) || !leave_alone(rq))
+		return false;
+	bf_leg_put(&piece->leg);
+	if (rq->way->flags & BFUSE_VERDICT_CLEAR)
+		bf_chunks_clear(rq->att, rq->sector, rq->length);
+	bf_way_release(rq);
+	/* The bio is all that keeps the device, and may be done before this returns. */
+	rcu_read_lock();
+	bf_device_submit(rq->att->dev, rq->bio);
+	rcu_read_unlock();
+	return true;
 }
 
 /* As below. */
@@ -320,7 +323,6 @@ static bool wait_or_copy(struct bf_request *rq, struct bf_batch *batch)
 		return true;
 	if (!copies(way))
 		return false;
-	INIT_WORK(&rq->work, work);
 	way->copying = true;
 	if (!bf_copy_feed(rq, batch))
 		bf_way_starve(rq);

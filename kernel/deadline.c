@@ -51,13 +51,17 @@ static struct bio *take_late(struct bf_request *rq, struct bf_lane *lane)
 	return bio;
 }
 
-/* @rq is STALE. Nobody else looks at @mapped, but for the late verdict, which must not free the tag before its window is empty. */
+/*
+ * @rq is STALE. Nobody else looks at @mapped, but for the late verdict, which must not free the tag before its window is empty; nor
+ * before the lock is ours, or the tag could be another's by then.
+ */
 static void zap_late(struct bf_request *rq)
 {
 	struct bf_queue *q = rq->queue;
 
 	bf_window_zap(rq);
 	spin_lock_irq(&q->lock);
+	rq->mapped = false;
 	if (rq->answered)
 		bf_tag_free(rq);
 	spin_unlock_irq(&q->lock);
@@ -273,6 +277,8 @@ void bf_deadline_watch(struct work_struct *work)
 	unsigned long period = ULONG_MAX;
 	struct bf_attachment *att = NULL;
 
+	if (bf_server_is_dying(f))
+		bf_filter_die(f);
 	while ((att = bf_attachment_after(att))) {
 		if (att->filter != f)
 			continue;

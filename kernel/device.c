@@ -270,13 +270,14 @@ struct bf_attachment *bf_chain_below(const struct bf_attachment *att)
 
 /*
  * The filter's process submits @bio: is it its own? Not what others have left in a page cache; but a thread that serves the filter
- * would wait for itself then, and when the process exits nobody is left to answer. @origin: NULL in the hook.
+ * would wait for itself then, and when the process exits nobody is left to answer. @origin: NULL in the hook; else who is at it
+ * now need not be who submitted it, and may exit.
  */
 static noinline bool is_own(const struct bf_attachment *att, const struct bio *bio, const struct bf_origin *origin)
 {
 	if (origin ? !origin->shared : !bf_bio_is_shared(bio))
 		return true;
-	return (current->flags & PF_EXITING) || bf_server_is_alone(att->filter, origin ? origin->pid : current->pid);
+	return bf_server_is_alone(att->filter, origin ? origin->pid : current->pid);
 }
 
 /* The filter's own I/O is not for itself; a filter that gave its policy's way is not there. */

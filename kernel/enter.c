@@ -119,6 +119,12 @@ static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
 	return err;
 }
 
+/* What io_uring's workers do, and its polling thread, is done for a thread that we don't know. */
+static pid_t caller(void)
+{
+	return current->flags & PF_IO_WORKER ? BF_ANY_THREAD : current->pid;
+}
+
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 {
 	struct bf_queue *q;
@@ -142,10 +148,13 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	if (arg->flags & BFUSE_ENTER_WAKE) {
 		WRITE_ONCE(q->wake, true);
 		bf_queue_rouse(q);
-	} else if (READ_ONCE(q->thread) != current->pid) {
-		WRITE_ONCE(q->thread, current->pid);
+	} else if (READ_ONCE(q->thread) != caller()) {
+		WRITE_ONCE(q->thread, caller());
 	}
 	err = enter_queue(q, arg);
 	atomic_dec(&q->calls);
+	/* Else it would go on until its last thread is gone, and that may wait for this very filter. */
+	if (unlikely(err == -EINTR) && bf_server_is_dying(f))
+		bf_filter_die(f);
 	return err;
 }

@@ -2,9 +2,10 @@
 /*
  * A filter: what an open file becomes by BFUSE_REGISTER. Its queues' rings and slots, its mapping, its death.
  *
- * It dies once: when its file is released, when the process that serves it exits (a child may have inherited the file),
- * or when that process closes its last descriptor (the mapping would keep the file). Then its attachments follow their
- * policies. The memory lives on until the last attachment is gone, for passed requests are still in its tags.
+ * It dies once: when its file is released, when the process that serves it exits (a child may have inherited the file; and a
+ * thread may keep its table of descriptors while it waits for an answer of this filter: bf_server_is_dying()), or when that
+ * process closes its last descriptor (the mapping would keep the file). Then its attachments follow their policies. The memory
+ * lives on until the last attachment is gone, for passed requests are still in its tags.
  */
 #include <linux/ctype.h>
 #include <linux/file.h>

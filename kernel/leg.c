@@ -39,13 +39,21 @@ void bf_leg_free(struct bf_leg *leg)
 
 int bf_legs_init(void)
 {
+	int err;
+
 	cache = kmem_cache_create("blkfilter_leg", sizeof(struct bf_leg), 0, SLAB_HWCACHE_ALIGN, NULL);
-	return cache ? 0 : -ENOMEM;
+	if (!cache)
+		return -ENOMEM;
+	err = bf_pieces_init();
+	if (err)
+		kmem_cache_destroy(cache);
+	return err;
 }
 
 /* The pools went with their attachments. */
 void bf_legs_exit(void)
 {
+	bf_pieces_exit();
 	kmem_cache_destroy(cache);
 }
 
@@ -83,6 +91,7 @@ void bf_leg_mark(struct bf_leg *leg)
 	if (leg->target || leg->role == BF_LEG_COPY) {
 		leg->mark.origin.injector = f->id;
 		leg->mark.origin.pid = leg->mark.origin.tgid = READ_ONCE(f->server);
+		leg->mark.origin.shared = false;
 	}
 	bf_mark_bio(&leg->bio, &leg->mark, bf_leg_endio);
 }
@@ -218,7 +227,7 @@ void bf_leg_endio(struct bio *bio)
 	struct bf_request *rq = leg->rq;
 
 	if (leg->role == BF_LEG_COPY) {
-		bf_copy_endio(leg);
+		bf_step_endio(container_of(leg, struct bf_piece, leg));
 		return;
 	}
 	if (bio->bi_status && leg->role == BF_LEG_MIRROR)

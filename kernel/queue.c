@@ -261,11 +261,13 @@ static u32 queue_for(const struct bf_attachment *att, struct bio *bio, const str
 }
 
 /*
- * Presents @bio to one attachment. Process context, under RCU, does not sleep.
+ * Presents @bio to one attachment. Process context, under RCU, does not sleep. *@wake, if not NULL, is to be woken for it:
+ * bf_queue_wake_plugged().
  *
  * When every tag is STALE, nothing that the kernel could wait for will free one: the policy decides at once.
  */
-enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin)
+enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin,
+			     struct bf_queue **wake)
 {
 	struct bf_filter *f = att->filter;
 	struct bf_queue *q = &f->queues[queue_for(att, bio, origin)];
@@ -307,7 +309,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	} else if (!sent) {
 		bf_settle_tag(rq);
 	} else if (rq) {
-		bf_queue_wake_plugged(q);
+		*wake = q;
 	}
 	return BF_TAKEN;
 }

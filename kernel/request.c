@@ -147,6 +147,7 @@ bool bf_bio_is_tracked(const struct bio *bio)
  */
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin)
 {
+	struct bf_queue *wake = NULL;
 	struct bf_attachment *att;
 	struct bf_device *dev;
 	bool taken = false;
@@ -155,9 +156,14 @@ bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin)
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
 	while (dev && !taken && (att = bf_chain_next(dev, bio, below, origin))) {
 		below = att->rank;
-		taken = bf_queue_offer(att, bio, origin) == BF_TAKEN;
+		taken = bf_queue_offer(att, bio, origin, &wake) == BF_TAKEN;
 	}
+	/* Who is woken may take the processor at once, and should not do so in the middle of RCU's read side: that is dear. */
+	preempt_disable();
+	if (wake)
+		bf_queue_wake_plugged(wake);
 	rcu_read_unlock();
+	preempt_enable();
 	return taken;
 }
 
@@ -355,6 +361,12 @@ void bf_forward(struct bf_request *rq, struct bf_batch *batch)
 		submit_below(att->dev, rq->bio, batch);
 	else
 		bf_send_below(att->dev, att->rank, rq->bio, &rq->mark.origin, batch);
+}
+
+/* Would bf_forward(), by who has no disk of his own, give it to bf_device_submit()? Any context. */
+bool bf_forward_needs_worker(const struct bf_request *rq)
+{
+	return is_lowest(rq->att) && !rq->att->dev->may_submit_inline;
 }
 
 void bf_fail(struct bio *bio, blk_status_t status)

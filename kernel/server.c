@@ -28,6 +28,10 @@
  *
  * Zoned disks are left to the worker: a thread that begins to submit by itself could overtake it.
  */
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+
 #include "blkfilter.h"
 
 static u32 nr_shared;	/* filters that more than one process serves; under bf_lock */
@@ -109,6 +113,19 @@ void bf_server_note(struct bf_filter *f)
 		note(f);
 }
 
+/* Any context. Threads end, and exec(2) ends all but one, without a word to us. */
+static bool lives(const struct bf_filter *f, pid_t thread)
+{
+	struct task_struct *task;
+	bool lives;
+
+	rcu_read_lock();
+	task = pid_task(find_pid_ns(thread, &init_pid_ns), PIDTYPE_PID);
+	lives = task && task->tgid == READ_ONCE(f->server) && !(READ_ONCE(task->flags) & PF_EXITING);
+	rcu_read_unlock();
+	return lives;
+}
+
 /* Any context. Would thread @pid of the process that serves @f wait for itself, or for nobody, if it waited for @f? */
 bool bf_server_is_alone(const struct bf_filter *f, pid_t pid)
 {
@@ -117,11 +134,29 @@ bool bf_server_is_alone(const struct bf_filter *f, pid_t pid)
 
 	for (i = 0; i < f->nr_queues; i++) {
 		thread = READ_ONCE(f->queues[i].thread);
-		if (thread == pid)
+		if (thread == pid || thread == BF_ANY_THREAD)
 			return true;
-		others += !!thread;
+		others += thread && lives(f, thread);
 	}
 	return !others;
+}
+
+/*
+ * Is the process that serves @f killed, or exits, whatever its threads still wait for? What they do before they are gone is no
+ * answer any more. exec(2), which ends all threads but one, is no such thing.
+ */
+bool bf_server_is_dying(const struct bf_filter *f)
+{
+	struct task_struct *task;
+	bool dying;
+
+	if (!READ_ONCE(f->server_files))
+		return false;
+	rcu_read_lock();
+	task = pid_task(find_pid_ns(READ_ONCE(f->server), &init_pid_ns), PIDTYPE_TGID);
+	dying = task && (READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
+	rcu_read_unlock();
+	return dying;
 }
 
 /* Under bf_lock: @f, dead and not in bf_filters any more, is served by nobody. */

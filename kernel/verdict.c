@@ -210,7 +210,7 @@ static enum bfuse_reason take_late(struct bf_request *rq)
 		return BFUSE_REASON_STATE;
 	if (rq->att)
 		bf_count(rq->att, late);
-	if (READ_ONCE(rq->mapped))
+	if (rq->mapped)
 		rq->answered = true;
 	else
 		bf_tag_free(rq);
@@ -300,8 +300,10 @@ static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v
 
 	if (!rq)
 		return reason;
-	if (unlikely(rq->mapped))
+	if (unlikely(rq->mapped)) {
 		bf_window_zap(rq);
+		rq->mapped = false;
+	}
 	/* With a way only when nothing is to be copied before it any more. */
 	if ((v->flags & BFUSE_VERDICT_CLEAR) && !rq->way)
 		bf_chunks_clear(rq->att, rq->sector, rq->length);
@@ -346,6 +348,7 @@ int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg)
 		arg->verdicts += !arg->reason;
 	}
 	blk_finish_plug(&plug);
+	bf_steps_end(&batch);
 	bf_server_end(q);
 	bf_batch_kick(&batch);
 	/* Pairs with the filter's acquire: the entries are its again. */

@@ -10,9 +10,6 @@
 
 #define CHANGES	(1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_DISCARD | 1u << BFUSE_OP_SECURE_ERASE | 1u << BFUSE_OP_WRITE_ZEROES)
 
-/* In reserve for an attachment: copies get on with so many, of which one has the vectors. */
-#define MIN_PAGES	17
-
 static void copies_free(struct kref *ref)
 {
 	kfree(container_of(ref, struct bf_copies, ref));
@@ -60,6 +57,7 @@ static void feed(struct work_struct *work)
 		list_add(&way->range.node, &ways->hungry);
 		spin_unlock_irq(&ways->lock);
 	}
+	bf_steps_end(&batch);
 	bf_batch_kick(&batch);
 }
 
@@ -72,11 +70,12 @@ void bf_way_starve(struct bf_request *rq)
 {
 	struct bf_ways *ways = rq->att->ways;
 
+	/* Once the lock is free it may have been fed, and gone, by others. */
 	spin_lock_irq(&ways->lock);
 	list_add_tail(&rq->way->range.node, &ways->hungry);
 	atomic_inc(&ways->starving);
-	spin_unlock_irq(&ways->lock);
 	queue_work(ways->wq, &ways->feed);
+	spin_unlock_irq(&ways->lock);
 }
 
 /* Memory has come back to the pools. Any context. */
@@ -97,11 +96,12 @@ struct bf_ways *bf_ways_alloc(const struct bf_filter *f)
 		return NULL;
 	ways->copies = copies_alloc();
 	ways->wq = alloc_ordered_workqueue("blkfilter/ways", WQ_MEM_RECLAIM | WQ_HIGHPRI);
-	if (!ways->copies || !ways->wq || bf_legs_pool(&ways->legs) ||
-	    mempool_init_page_pool(&ways->pages, MIN_PAGES, 0)) {
+	if (!ways->copies || !ways->wq || bf_legs_pool(&ways->legs) || bf_store_init(&ways->store, ways->wq)) {
 		bf_ways_free(ways);
 		return NULL;
 	}
+	bio_list_init(&ways->ended);
+	INIT_WORK(&ways->steps, bf_steps_work);
 	INIT_WORK(&ways->feed, feed);
 	INIT_LIST_HEAD(&ways->hungry);
 	spin_lock_init(&ways->lock);
@@ -124,11 +124,11 @@ void bf_ways_free(struct bf_ways *ways)
 {
 	if (!ways)
 		return;
+	bf_store_exit(&ways->store);
 	if (ways->wq)
 		destroy_workqueue(ways->wq);
 	if (ways->copies)
 		kref_put(&ways->copies->ref, copies_free);
-	mempool_exit(&ways->pages);
 	mempool_exit(&ways->legs);
 	kvfree(ways);
 }

@@ -351,7 +351,7 @@ static struct mm_struct *lock_viewer(const struct bf_request *rq)
 }
 
 /*
- * Takes away what was shown of @rq, which is in nobody's reach. Sleeps.
+ * Takes away what was shown of @rq, which is in nobody's reach. That it is gone is for the caller to note. Sleeps.
  *
  * unmap_mapping_pages() does all of it, but at five times the instructions for each page. So the page tables of the thread that
  * answers are cleared before. That a flush is pending for its mm makes the end of unmap_mapping_pages() flush all of the mm
@@ -371,7 +371,6 @@ void bf_window_zap(struct bf_request *rq)
 		dec_tlb_flush_pending(mm);
 		mmap_read_unlock(mm);
 	}
-	WRITE_ONCE(rq->mapped, false);
 }
 
 bool bf_window_is_offset(const struct bf_filter *f, u64 offset)

@@ -1215,8 +1215,8 @@ enum bfuse_mark_command {
  * BFUSE_MARK_DRAIN the call returns when it has completed (as with BFUSE_ATTACH_DRAIN, which says where it may be); a full backup
  * that begins then, and the generations after it, have every change. Nothing new has to wait for that. File systems on the device
  * are frozen meanwhile if the attachment's bfuse_interest.ops is 0; if not, their I/O may need an answer from the very thread that
- * calls this. ETIMEDOUT, EOPNOTSUPP, EINTR, ENXIO: as of BFUSE_ATTACH; nothing is marked then. Inherited marks have no gap, and
- * are not waited for.
+ * calls this. ETIMEDOUT, EOPNOTSUPP, EINTR, ENXIO: as of BFUSE_ATTACH; ENOENT: ended meanwhile; nothing is marked then. Who takes the
+ * filter's place meanwhile inherits no marks. Inherited marks have no gap, and are not waited for.
  *
  * If the filter dies, marking goes on as long as the attachment stays (BFUSE_POLICY_ERROR, or HOLD within its time; with
  * bfuse_interest.ops 0 nothing can fail or wait), and a successor inherits the marks. If the attachment ends they are lost, and

@@ -63,5 +63,10 @@ expect_status 1 "$BLKFILTER/bin/changes" --drain-timeout 2000 "$DISK0" >changes.
 grep -q 'did not complete in time' changes.err || fail "$(<changes.err)"
 grep -q 'not drained in time.*blk-throttle' < <(dmesg) || fail "the log does not say why"
 [[ -z $("$BLKFILTER/bin/bfuse" list "$DISK0") ]] || fail "an attachment is left"
+
+# Nor does that take away what another thread has begun meanwhile.
+check "$BLKFILTER/bin/mark-turns" "$DISK0" >turns.out
+printf '%s\n' "first: Connection timed out" "second: Success" >expected
+cmp -s expected turns.out || fail "the marks: $(<turns.out)"
 limit 1000
 written

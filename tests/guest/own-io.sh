@@ -49,3 +49,17 @@ check dd if="$DISK0" of=/dev/null bs=4k count=1 skip=128 iflag=direct status=non
 ! grep -q "^write 16 " own.out || fail "who answered that? $(<own.out)"
 kill "$filter"
 wait "$filter" || fail "status $?: $(<own.err)"
+
+# Killed while one of its threads waits for what another one would have answered: it dies, and with it what it owes.
+"$BLKFILTER/bin/own-cache" "$DISK0" --queues 2 --deadline 300000 --device "$DISK0" <orders >own.out 2>own.err &
+filter=$!
+FILTER_PIDS+=("$filter")
+wait_until 20 grep -q attached own.err
+dirty 4
+echo 16384 >&"$orders"
+wait_until 20 grep -q "^write 32 " own.out
+start=$SECONDS
+kill -KILL "$filter"
+wait "$filter" || true
+((SECONDS - start < 20 * SLOWNESS)) || fail "it waited for itself: $((SECONDS - start)) s"
+check timeout $((20 * SLOWNESS)) dd if=/dev/zero of="$DISK0" bs=4k count=1 seek=4 oflag=direct status=none

@@ -11,6 +11,9 @@ swapped_out() {
 	awk '{ print int($7 / 8) }' "/sys/block/${DISK1##*/}/stat"
 }
 
+# So little memory leaves the kernel almost none in reserve, and 7.3 wants some to swap.
+sysctl -q vm.min_free_kbytes=8192
+
 load_module
 for disk in "$DISK0" "$DISK1"; do
 	start_filter pass --device "$disk" --altitude 900

@@ -3,7 +3,7 @@
  * A filter that prints what it sees, and reads its device by read(2): own-cache DEVICE OPTION...
  *
  * A thread that does not serve reads 4 KiB of DEVICE at each offset that it is told by standard input, and says "read". A read of
- * sector 1024 by others is answered when the thread that serves has read the block at 8 KiB itself.
+ * sector 1024 by others is answered when the thread that serves has read the block at 8 KiB itself. A write of sector 32 never is.
  */
 #include <bfuse.h>
 #include <err.h>
@@ -18,6 +18,7 @@
 #define BLOCK 4096
 #define TRIGGER_SECTOR 1024
 #define SERVED_OFFSET 8192
+#define LOST_SECTOR 32
 
 static int device;
 
@@ -53,6 +54,8 @@ static int seen(struct bfuse_io *io, void *user)
 	fflush(stdout);
 	if (io->request.op == BFUSE_OP_READ && io->request.sector == TRIGGER_SECTOR)
 		read_block(SERVED_OFFSET);
+	while (io->request.op == BFUSE_OP_WRITE && io->request.sector == LOST_SECTOR)
+		pause();
 	return BFUSE_REPLY_PASS;
 }
 
