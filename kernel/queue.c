@@ -176,6 +176,14 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u
 	bf_layers_join(rq, bio);
 }
 
+/* The data of a write, for the filter to see. */
+static void provide(struct bf_request *rq, struct bio *bio)
+{
+	rq->shown = bf_window_takes(rq);
+	if (!rq->shown)
+		bf_copy_from_bio(bio, rq->iter, bf_slot(rq), 0, min(rq->length, rq->queue->filter->slot_size));
+}
+
 /*
  * Gives @bio the free tag @rq and sends it. Drops and retakes the lock to copy data; if the attachment was taken away
  * meanwhile, false: the caller settles the request.
@@ -191,9 +199,7 @@ static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio
 		rq->state = BF_TAG_BUSY;
 		q->reserved++;
 		spin_unlock_irqrestore(&q->lock, *flags);
-		rq->shown = bf_window_takes(rq);
-		if (!rq->shown)
-			bf_copy_from_bio(bio, rq->iter, bf_slot(rq), 0, min(rq->length, q->filter->slot_size));
+		provide(rq, bio);
 		spin_lock_irqsave(&q->lock, *flags);
 		q->reserved--;
 		if (rq->abandoned)
