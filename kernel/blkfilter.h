@@ -73,7 +73,7 @@ bool bf_hook_active(void);
 
 /* device.c: the filtered disks and their chains */
 bool bf_disk_is_hardware(const struct gendisk *disk);
-#define BF_HASH_BITS	10
+#define BF_HASH_BITS	12	/* some for each of 1,000 devices: the bucket of one that is not filtered is to be empty */
 extern struct hlist_head bf_devices[1 << BF_HASH_BITS];
 
 /* Empty for most disks that are not filtered; to see that needs no protection. In the hook, for each bio in the system. */
