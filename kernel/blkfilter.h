@@ -277,6 +277,20 @@ int bf_uring_enter(struct bf_filter *f, struct io_uring_cmd *cmd, unsigned int i
 void bf_uring_cancel(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
 /* server.c: the process that serves a filter, and what its threads may wait for */
+#define BF_SERVERS_BITS	8
+extern atomic_t bf_servers[1 << BF_SERVERS_BITS];	/* filters, by the hash of the tgid that serves them */
+static inline u32 bf_server_hash(pid_t tgid)
+{
+	return (u32)tgid % (1u << BF_SERVERS_BITS);
+}
+
+/* May there be a filter that process @tgid serves? For those who ask it of each write, and of most in vain. */
+static inline bool bf_server_may_be(pid_t tgid)
+{
+	return atomic_read(&bf_servers[bf_server_hash(tgid)]);
+}
+
+void bf_server_set(struct bf_filter *f, pid_t server);
 void bf_server_note(struct bf_filter *f);
 bool bf_server_is_alone(const struct bf_filter *f, pid_t pid);
 bool bf_server_is_dying(const struct bf_filter *f);

@@ -27,8 +27,8 @@ bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last)
 {
 	u64 word;
 
-	first >>= chunks->shift;
-	last >>= chunks->shift;
+	first = bf_chunk_of(chunks, first);
+	last = bf_chunk_of(chunks, last);
 	if (last >= chunks->nr)
 		return true;
 	for (word = first / 64; word <= last / 64; word++)
@@ -46,9 +46,9 @@ void bf_chunks_clear(struct bf_attachment *att, u64 sector, u32 length)
 
 	rcu_read_lock();
 	chunks = rcu_dereference(att->chunks);
-	if (chunks && length && sector >> chunks->shift < chunks->nr) {
-		first = sector >> chunks->shift;
-		last = min((sector + (length >> SECTOR_SHIFT) - 1) >> chunks->shift, chunks->nr - 1);
+	if (chunks && length && bf_chunk_of(chunks, sector) < chunks->nr) {
+		first = bf_chunk_of(chunks, sector);
+		last = min(bf_chunk_of(chunks, sector + (length >> SECTOR_SHIFT) - 1), chunks->nr - 1);
 		for (word = first / 64; word <= last / 64; word++) {
 			mask = cpu_to_le64(bf_bits(word, first, last));
 			if (READ_ONCE(chunks->words[word]) & mask)

@@ -83,6 +83,7 @@ static void filter_free(struct bf_filter *f)
 		queue_free(&f->queues[i]);
 	bf_window_exit(f);
 	bf_rules_free(f);
+	bf_server_set(f, 0);
 	kvfree(f);
 }
 
@@ -218,7 +219,7 @@ static struct bf_filter *filter_alloc(struct bfuse_register *arg)
 	f->unknown = arg->unknown;
 	f->defaults = arg->defaults;
 	f->owner = current->tgid;
-	f->server = current->tgid;
+	bf_server_set(f, current->tgid);
 	err = bf_interest_check(f, &f->defaults);
 	if (!err)
 		err = lay_out(f);

@@ -45,11 +45,20 @@ struct bf_chunks {
 
 bool bf_chunks_want(const struct bf_chunks *chunks, u64 first, u64 last);
 
+/*
+ * The mask says what the processor does anyway. Kernels that look for shifts that are too wide (UBSAN_SHIFT) would call somebody then,
+ * and for that call the hook's callback would save registers, for each bio in the system.
+ */
+static __always_inline u64 bf_chunk_of(const struct bf_chunks *chunks, u64 sector)
+{
+	return sector >> (chunks->shift & 63);
+}
+
 /* Sectors that lie in one chunk, and that is not wanted? Under RCU. */
 static __always_inline bool bf_chunk_is_clear(const struct bf_chunks *chunks, u64 first, u64 last)
 {
-	first >>= chunks->shift;
-	last >>= chunks->shift;
+	first = bf_chunk_of(chunks, first);
+	last = bf_chunk_of(chunks, last);
 	return last < chunks->nr && first == last &&
 	       !(le64_to_cpu(READ_ONCE(chunks->words[first / 64])) >> (first % 64) & 1);
 }

@@ -308,7 +308,7 @@ void bf_intercept(struct bio *bio)
 		.pid = current->pid,
 		.tgid = current->tgid,
 		.cpu = raw_smp_processor_id(),
-		.shared = bf_bio_is_shared(bio),
+		.shared = bf_server_may_be(current->tgid) && bf_bio_is_shared(bio),
 	};
 
 	bio = unchained(bio);

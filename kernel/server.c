@@ -35,6 +35,7 @@
 #include "blkfilter.h"
 
 static u32 nr_shared;	/* filters that more than one process serves; under bf_lock */
+atomic_t bf_servers[1 << BF_SERVERS_BITS];
 
 static bool has_other_disk(const struct bf_filter *f, const struct bf_device **dev)
 {
@@ -90,13 +91,23 @@ static void set_shared(struct bf_filter *f, bool shared)
 		bf_server_review(other);
 }
 
+/* Before @f is found by anybody; under bf_lock; at last with 0, when nobody has it any more. */
+void bf_server_set(struct bf_filter *f, pid_t server)
+{
+	if (server)
+		atomic_inc(&bf_servers[bf_server_hash(server)]);
+	if (f->server)
+		atomic_dec(&bf_servers[bf_server_hash(f->server)]);
+	WRITE_ONCE(f->server, server);
+}
+
 static void note(struct bf_filter *f)
 {
 	unsigned int noio = bf_lock();
 
 	if (!f->server_files) {
 		WRITE_ONCE(f->server_files, current->files);
-		WRITE_ONCE(f->server, current->tgid);
+		bf_server_set(f, current->tgid);
 		bf_server_review(f);
 	} else if (f->server_files != current->files && !f->dead) {
 		set_shared(f, true);
