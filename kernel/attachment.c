@@ -28,6 +28,15 @@ u64 bf_rank(const struct block_device *bdev, u32 altitude)
 	return (u64)bdev_is_partition((struct block_device *)bdev) << 32 | altitude;
 }
 
+static void free_parts(struct bf_attachment *att)
+{
+	free_percpu(att->stat);
+	bf_ways_free(att->ways);
+	bf_shadows_free(att->shadows);
+	kfree(att->attached);
+	kfree(att->detached);
+}
+
 static void attachment_free(struct bf_attachment *att)
 {
 	if (att->dev)
@@ -37,10 +46,7 @@ static void attachment_free(struct bf_attachment *att)
 	if (att->filter)
 		bf_filter_put(att->filter);
 	bf_interest_end(att);
-	free_percpu(att->stat);
-	bf_ways_free(att->ways);
-	kfree(att->attached);
-	kfree(att->detached);
+	free_parts(att);
 	kfree_rcu(att, rcu);
 	bf_hook_put();
 	module_put(THIS_MODULE);
@@ -255,6 +261,24 @@ static struct bf_event *alloc_event(u8 op)
 	return ev;
 }
 
+/* What a verdict needs that is not promised is not there. */
+static bool alloc_parts(struct bf_attachment *att, const struct bf_filter *f, struct block_device *bdev, u32 verdicts)
+{
+	att->stat = alloc_percpu(struct bf_stat);
+	att->attached = alloc_event(BFUSE_EVENT_ATTACHED);
+	att->detached = alloc_event(BFUSE_EVENT_DETACHED);
+	if (!att->stat || !att->attached || !att->detached)
+		return false;
+	if (verdicts & BF_WAY_VERBS) {
+		att->ways = bf_ways_alloc(f);
+		if (!att->ways)
+			return false;
+	}
+	if (verdicts & 1u << BFUSE_MODIFY)
+		att->shadows = bf_shadows_alloc(bdev);
+	return att->shadows || !(verdicts & 1u << BFUSE_MODIFY);
+}
+
 static void init_lanes(struct bf_attachment *att)
 {
 	u32 i;
@@ -273,16 +297,8 @@ struct bf_attachment *bf_attachment_alloc(struct bf_filter *f, struct block_devi
 
 	if (!att)
 		return NULL;
-	att->stat = alloc_percpu(struct bf_stat);
-	att->attached = alloc_event(BFUSE_EVENT_ATTACHED);
-	att->detached = alloc_event(BFUSE_EVENT_DETACHED);
-	if (arg->interest.verdicts & BF_WAY_VERBS)
-		att->ways = bf_ways_alloc(f);
-	if (!att->stat || !att->attached || !att->detached || (!att->ways && (arg->interest.verdicts & BF_WAY_VERBS))) {
-		free_percpu(att->stat);
-		bf_ways_free(att->ways);
-		kfree(att->attached);
-		kfree(att->detached);
+	if (!alloc_parts(att, f, bdev, arg->interest.verdicts)) {
+		free_parts(att);
 		kfree(att);
 		return NULL;
 	}

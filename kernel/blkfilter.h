@@ -374,8 +374,8 @@ bool bf_may_succeed(const struct bf_attachment *heir, const struct bf_attachment
 u32 bf_succeed(struct bf_attachment *heir, struct bf_attachment *dead);
 
 /* shadow.c: a write with other data */
-int bf_shadow_init(void);
-void bf_shadow_exit(void);
+struct bf_shadows *bf_shadows_alloc(struct block_device *bdev);
+void bf_shadows_free(struct bf_shadows *shadows);
 bool bf_shadow_fits(const struct bf_request *rq);
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch);
 

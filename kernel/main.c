@@ -388,9 +388,6 @@ static int __init blkfilter_init(void)
 	err = bf_legs_init();
 	if (err)
 		goto no_legs;
-	err = bf_shadow_init();
-	if (err)
-		goto no_shadow;
 	err = bf_hook_init();
 	if (err)
 		goto no_hook;
@@ -409,8 +406,6 @@ no_arrival:
 no_leaving:
 	bf_hook_exit();
 no_hook:
-	bf_shadow_exit();
-no_shadow:
 	bf_legs_exit();
 no_legs:
 	bf_request_exit();
@@ -433,7 +428,6 @@ static void __exit blkfilter_exit(void)
 	bf_hook_exit();
 	bf_change_exit();
 	bf_request_exit();
-	bf_shadow_exit();
 	bf_legs_exit();
 	destroy_workqueues();
 	rcu_barrier();

@@ -10,8 +10,10 @@
  *			|						^
  *			+-- no memory --> a worker goes on, which may wait ------+
  *
- * Why the worker gets on without memory: pages come from a pool that holds a part, vectors from a bioset. Whoever waits for
- * them has sent all that it had built, and only one at a time waits for pages, so what is missing is on its way to a device.
+ * Why the worker gets on without memory: each attachment has pages, vectors and a worker of its own, in reserve. Who waits for
+ * them builds parts that fit into the reserve, has sent all that it had built before, and waits for pages alone. So what it waits
+ * for has been sent below the attachment, or elsewhere. There it may wait for the reserve of another attachment, which is below
+ * this one, and so on, but never for this one's.
  */
 #include <linux/blk-cgroup.h>
 #include <linux/mempool.h>
@@ -19,34 +21,44 @@
 #include "blkfilter.h"
 
 #define PART_BYTES	((u32)BIO_MAX_VECS << PAGE_SHIFT)
+#define RESERVE_BYTES	((u32)SZ_64K)	/* no logical block is larger */
 
-static struct bio_set parts;
-static mempool_t pages;
-static DEFINE_MUTEX(patience);
+/* Of an attachment. */
+struct bf_shadows {
+	struct bio_set		parts;
+	mempool_t		pages;
+	u32			reserve;	/* bytes of @pages, and of a part for which somebody waits */
+	struct mutex		patience;	/* one at a time may hold some of the pages that it needs while it waits for others */
+	struct workqueue_struct	*wq;
+};
 
-/* A write that must not be split has to fit into one part. */
+static bool must_be_whole(const struct bf_request *rq)
+{
+	return rq->op == BFUSE_OP_ZONE_APPEND || (rq->bio->bi_opf & REQ_ATOMIC);
+}
+
+/* A write that must not be split has to fit into one part, which the reserve is to hold. */
 bool bf_shadow_fits(const struct bf_request *rq)
 {
-	bool whole = rq->op == BFUSE_OP_ZONE_APPEND || (rq->bio->bi_opf & REQ_ATOMIC);
-
-	return !whole || rq->length <= PART_BYTES;
+	return !must_be_whole(rq) || rq->length <= rq->att->shadows->reserve;
 }
 
 static void free_part(struct bf_leg *leg)
 {
+	struct bf_shadows *shadows = leg->rq->att->shadows;
 	struct bio_vec *bv;
 	struct bvec_iter_all i;
 
 	bio_for_each_segment_all(bv, &leg->bio, i)
-		mempool_free(bv->bv_page, &pages);
+		mempool_free(bv->bv_page, &shadows->pages);
 	bio_put(&leg->bio);
 }
 
-static bool get_data_pages(struct bio *bio, u32 bytes, gfp_t gfp)
+static bool get_data_pages(struct bf_shadows *shadows, struct bio *bio, u32 bytes, gfp_t gfp)
 {
 	while (bytes) {
 		u32 n = min_t(u32, bytes, PAGE_SIZE);
-		struct page *page = mempool_alloc(&pages, gfp);
+		struct page *page = mempool_alloc(&shadows->pages, gfp);
 
 		if (!page)
 			return false;
@@ -56,14 +68,13 @@ static bool get_data_pages(struct bio *bio, u32 bytes, gfp_t gfp)
 	return true;
 }
 
-/* One at a time may hold a part of what it needs while it waits for the rest. */
-static bool get_data_pages_patiently(struct bio *bio, u32 bytes)
+static bool get_data_pages_patiently(struct bf_shadows *shadows, struct bio *bio, u32 bytes)
 {
 	bool ok;
 
-	mutex_lock(&patience);
-	ok = get_data_pages(bio, bytes, GFP_NOIO);
-	mutex_unlock(&patience);
+	mutex_lock(&shadows->patience);
+	ok = get_data_pages(shadows, bio, bytes, GFP_NOIO);
+	mutex_unlock(&shadows->patience);
 	return ok;
 }
 
@@ -85,16 +96,17 @@ static const void *source(const struct bf_request *rq)
 /* The next part, or NULL if @wait is false and there is no memory. */
 static struct bf_leg *build(struct bf_request *rq, bool wait)
 {
-	u32 bytes = min(rq->length - rq->built, PART_BYTES);
+	struct bf_shadows *shadows = rq->att->shadows;
+	u32 bytes = min(rq->length - rq->built, wait ? shadows->reserve : PART_BYTES);
 	gfp_t gfp = wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN;
 	struct bio *bio = bio_alloc_bioset(bf_leg_bdev(rq, BF_LEG_MAIN), DIV_ROUND_UP(bytes, PAGE_SIZE),
-					   rq->bio->bi_opf & ~(REQ_NOWAIT | REQ_POLLED), gfp, &parts);
+					   rq->bio->bi_opf & ~(REQ_NOWAIT | REQ_POLLED), gfp, &shadows->parts);
 	struct bf_leg *leg = container_of(bio, struct bf_leg, bio);
 
 	if (!bio)
 		return NULL;
 	bf_leg_init(leg, rq, BF_LEG_MAIN, free_part);
-	if (!(wait ? get_data_pages_patiently(bio, bytes) : get_data_pages(bio, bytes, gfp))) {
+	if (!(wait ? get_data_pages_patiently(shadows, bio, bytes) : get_data_pages(shadows, bio, bytes, gfp))) {
 		bf_leg_put(leg);
 		return NULL;
 	}
@@ -172,24 +184,40 @@ void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch)
 	if (send_parts(rq, batch, wait))
 		return;
 	INIT_WORK(&rq->work, go_on);
-	queue_work(bf_wq, &rq->work);
+	queue_work(rq->att->shadows->wq, &rq->work);
 }
 
-int bf_shadow_init(void)
+/* What can't be split is not longer than a part, and such writes come where there are zones, or atomic writes. */
+static u32 reserve_for(struct block_device *bdev)
 {
-	int err = bioset_init(&parts, BIO_POOL_SIZE, offsetof(struct bf_leg, bio), BIOSET_NEED_BVECS);
-
-	if (err)
-		return err;
-	err = mempool_init_page_pool(&pages, BIO_MAX_VECS, 0);
-	if (err)
-		bioset_exit(&parts);
-	return err;
+	return bdev_is_zoned(bdev) || bf_bdev_has_atomic_writes(bdev) ? PART_BYTES : RESERVE_BYTES;
 }
 
-/* No part outlives its request. */
-void bf_shadow_exit(void)
+/* For an attachment that promises MODIFY. May sleep. */
+struct bf_shadows *bf_shadows_alloc(struct block_device *bdev)
 {
-	mempool_exit(&pages);
-	bioset_exit(&parts);
+	struct bf_shadows *shadows = kzalloc(sizeof(*shadows), GFP_KERNEL);
+
+	if (!shadows)
+		return NULL;
+	mutex_init(&shadows->patience);
+	shadows->reserve = reserve_for(bdev);
+	shadows->wq = alloc_ordered_workqueue("blkfilter/data", WQ_MEM_RECLAIM | WQ_HIGHPRI);
+	if (shadows->wq && !bioset_init(&shadows->parts, BIO_POOL_SIZE, offsetof(struct bf_leg, bio), BIOSET_NEED_BVECS) &&
+	    !mempool_init_page_pool(&shadows->pages, shadows->reserve >> PAGE_SHIFT, 0))
+		return shadows;
+	bf_shadows_free(shadows);
+	return NULL;
+}
+
+/* No part outlives its request. May sleep: who sent the last part may not have left the worker yet. */
+void bf_shadows_free(struct bf_shadows *shadows)
+{
+	if (!shadows)
+		return;
+	if (shadows->wq)
+		destroy_workqueue(shadows->wq);
+	mempool_exit(&shadows->pages);
+	bioset_exit(&shadows->parts);
+	kfree(shadows);
 }

@@ -319,6 +319,7 @@ struct bf_attachment {
 	struct bf_attachment	*heir;		/* it took this one's place; with a reference */
 	struct bf_stat __percpu	*stat;
 	struct bf_ways		*ways;		/* NULL: none of BF_WAY_VERBS is promised */
+	struct bf_shadows	*shadows;	/* NULL: MODIFY is not promised */
 	struct bf_event		*attached, *detached;	/* allocated in advance, until they are posted */
 	struct work_struct	reap;
 	struct delayed_work	hold;		/* limit of BFUSE_POLICY_HOLD after a death */

@@ -146,6 +146,15 @@ static inline void bf_bdev_has_submit_bio(struct block_device *bdev)
 #ifndef REQ_ATOMIC
 #define REQ_ATOMIC		((__force blk_opf_t)0)
 #endif
+static inline bool bf_bdev_has_atomic_writes(struct block_device *bdev)
+{
+#ifdef HAVE_BDEV_CAN_ATOMIC_WRITE
+	return bdev_can_atomic_write(bdev);
+#else
+	return false;
+#endif
+}
+
 #ifndef REQ_POLLED
 #define REQ_POLLED		((__force blk_opf_t)(1ULL << __REQ_POLLED))
 #endif
