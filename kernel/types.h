@@ -78,6 +78,7 @@ struct bf_request {
 	bool			with_data; /* its BFUSE_DONE comes with the data of the read in the slot */
 	bool			shown;	/* its data are for the window, not the slot: window.c */
 	bool			mapped;	/* and have been looked at: they must be taken away before the bio goes on */
+	bool			scattered; /* @mapped, in more than one place */
 	bool			answered; /* STALE, while that is done: the late verdict has come */
 	struct mm_struct	*viewer; /* of @mapped: who has looked last, only compared, */
 	unsigned long		view;	/* and where */

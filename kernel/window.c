@@ -18,8 +18,8 @@
  *	death, succession, and who was BUSY meanwhile	bf_settle_tag()
  *
  * From the move on fault() finds nothing to show, and what it put there before is in page tables that unmap_mapping_pages()
- * goes through: those of all mappings of this filter's own inode. Those that just move (mremap) are in two places of its tree, and
- * the pages are in the first or the second as it walks them in this order; those that just go (munmap, exit) have been flushed,
+ * goes through: those of all mappings of this filter's own inode. Mappings can't be split or moved (a move that is refused is undone
+ * by the kernel under the same locks as any other); those that just go (munmap, exit) have been flushed,
  * as their VMA is VM_PFNMAP, before they leave the tree. It returns when no processor has a translation left. A tag of a late
  * request stays STALE until then, so that the next one finds its window empty: see @answered.
  *
@@ -27,8 +27,7 @@
  * bf_window_zap() takes the inode's i_mmap_rwsem and page table locks. Who holds these changes the
  * tree or page tables and neither waits for I/O, nor for user space, nor for memory with I/O. It does not take mmap_lock, which
  * a thread of the filter may hold while it waits for a page on a disk that is filtered. fault() has mmap_lock, or the VMA's, and takes
- * window_mutex and queue->lock inside; who has it takes nothing else. It needs no memory but after an mremap, since the page
- * tables are made by mmap(2), and then not by I/O.
+ * window_mutex and queue->lock inside; who has it takes nothing else. It needs no memory, since the page tables are made by mmap(2).
  *
  * Nobody has a reference to the pages by this: pfns are mapped, pinning them fails (VM_PFNMAP, VM_IO), fork does not copy them,
  * and none of it can be made writable.
@@ -38,7 +37,6 @@
 #include <linux/mm_inline.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
-#include <linux/sched/mm.h>
 
 #include "blkfilter.h"
 
@@ -208,13 +206,18 @@ static int put_pages(pte_t *pte, unsigned long address, void *data)
 {
 	struct filling *fill = data;
 
-	for (; fill->entries; fill->entries--, pte++, address += PAGE_SIZE, fill->runs.nr--) {
+	/* Another thread may have been faster. It has put in all of them. */
+	bool there = !pte_none(ptep_get(pte));
+	unsigned long n;
+
+	for (; fill->entries; fill->entries -= n, pte += n, address += n << PAGE_SHIFT) {
 		while (!fill->runs.nr)
 			next_run(&fill->runs);
-		/* Another thread may have been faster. */
-		if (pte_none(ptep_get(pte)))
-			set_pte_at(fill->mm, address, pte, pte_mkspecial(pfn_pte(fill->runs.pfn, fill->prot)));
-		fill->runs.pfn++;
+		n = min(fill->entries, fill->runs.nr);
+		if (!there)
+			bf_set_special_ptes(fill->mm, address, pte, fill->runs.pfn, fill->prot, n);
+		fill->runs.pfn += n;
+		fill->runs.nr -= n;
 	}
 	return 0;
 }
@@ -222,17 +225,20 @@ static int put_pages(pte_t *pte, unsigned long address, void *data)
 static int take_pages(pte_t *pte, unsigned long address, void *data)
 {
 	struct filling *fill = data;
+	pte_t *end = pte + fill->entries;
 
-	for (; fill->entries; fill->entries--, pte++, address += PAGE_SIZE)
+	for (; pte != end; pte++, address += PAGE_SIZE)
 		ptep_get_and_clear(fill->mm, address, pte);
 	return 0;
 }
 
-/* @fn is called once for each page table: to be called for each entry costs more than all that it does there. */
+/*
+ * @fn is called once for each page table: to be called for each entry costs more than all that it does there. The tables are there
+ * since bf_window_mmap(), so this needs no memory.
+ */
 static int walk(struct filling *fill, unsigned long start, unsigned long bytes, pte_fn_t fn)
 {
 	unsigned long end = start + bytes, next;
-	unsigned int noio = memalloc_noio_save();
 	int err = 0;
 
 	for (; !err && start != end; start = next) {
@@ -240,7 +246,6 @@ static int walk(struct filling *fill, unsigned long start, unsigned long bytes, 
 		fill->entries = (next - start) >> PAGE_SHIFT;
 		err = apply_to_page_range(fill->mm, start, PAGE_SIZE, fn, fill);
 	}
-	memalloc_noio_restore(noio);
 	return err;
 }
 
@@ -248,11 +253,13 @@ static int walk(struct filling *fill, unsigned long start, unsigned long bytes, 
 static int map_all(struct bf_request *rq, struct vm_area_struct *vma)
 {
 	struct filling fill = { .mm = vma->vm_mm, .prot = vma->vm_page_prot, .runs = runs_of(rq) };
+	unsigned long view = vma->vm_start + ((window_of(rq) - vma->vm_pgoff) << PAGE_SHIFT);
 
 	/* Before the first is there, for it must be taken away even if the others fail. */
+	rq->scattered = rq->mapped && (rq->scattered || rq->viewer != vma->vm_mm || rq->view != view);
 	rq->mapped = true;
 	rq->viewer = vma->vm_mm;
-	rq->view = vma->vm_start + ((window_of(rq) - vma->vm_pgoff) << PAGE_SHIFT);
+	rq->view = view;
 	return walk(&fill, rq->view, rq->length, put_pages);
 }
 
@@ -321,10 +328,24 @@ static int may_split(struct vm_area_struct *vma, unsigned long address)
 	return -EINVAL;
 }
 
+/* Where they are looked for they are: bf_window_zap(). */
+static int may_move(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+/* Before fault(), which must sleep, nothing can be done; but only who has this is called with the VMA's lock, and not once more with mmap_lock. */
+static vm_fault_t map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last)
+{
+	return 0;
+}
+
 static const struct vm_operations_struct vm_ops = {
 	.open = bf_vma_open,
 	.close = bf_vma_close,
 	.may_split = may_split,
+	.mremap = may_move,
+	.map_pages = map_pages,
 	.fault = fault,
 };
 
@@ -355,18 +376,20 @@ static struct mm_struct *lock_viewer(const struct bf_request *rq)
  *
  * unmap_mapping_pages() does all of it, but at five times the instructions for each page. So the page tables of the thread that
  * answers are cleared before. That a flush is pending for its mm makes the end of unmap_mapping_pages() flush all of the mm
- * (mm_tlb_flush_nested()), though it found the entries empty; the VMA, which mmap_lock keeps where it is, makes it come there.
+ * (mm_tlb_flush_nested()), though it found the entries empty; the VMA, which mmap_lock keeps where it is, makes it come there. If they
+ * were nowhere else then one page is enough to make it come.
  */
 void bf_window_zap(struct bf_request *rq)
 {
 	struct mm_struct *mm = lock_viewer(rq);
 	struct filling fill = { .mm = mm };
+	pgoff_t pages = mm && !rq->scattered ? 1 : rq->length >> PAGE_SHIFT;
 
 	if (mm) {
 		inc_tlb_flush_pending(mm);
 		walk(&fill, rq->view, rq->length, take_pages);
 	}
-	unmap_mapping_pages(rq->queue->filter->windows->i_mapping, window_of(rq), rq->length >> PAGE_SHIFT, true);
+	unmap_mapping_pages(rq->queue->filter->windows->i_mapping, window_of(rq), pages, true);
 	if (mm) {
 		dec_tlb_flush_pending(mm);
 		mmap_read_unlock(mm);

@@ -510,7 +510,7 @@ struct bfuse_info {
  *	- They are the submitter's own memory and no snapshot: who writes with direct I/O, or to a file system without stable pages,
  *	  may change them at any time, also while the device takes them. A filter that checks first and uses then should use
  *	  BFUSE_DATA, which copies, as it does for any request.
- *	- They can't be written to, executed, inherited by fork(2) or dumped. System calls can read from there, but not direct
+ *	- They can't be written to, executed, moved, unmapped in part, inherited by fork(2) or dumped. System calls can read from there, but not direct
  *	  I/O nor what else pins pages (EFAULT).
  *	- BFUSE_VERDICT_MODIFY means the slot as ever, which then has to be filled with all of the data; or store them.
  *

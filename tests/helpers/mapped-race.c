@@ -18,7 +18,7 @@
 #define POISON 0xee
 
 static struct raw r;
-static unsigned char *volatile windows;
+static unsigned char *windows;
 static volatile bool over;
 static unsigned long seen, missed;
 
@@ -57,21 +57,27 @@ static void *look_around(void *arg)
 	return NULL;
 }
 
-/* Another thread's mmap_lock, page tables and trees are in motion meanwhile. */
-static void *move_around(void *arg)
+/*
+ * Another thread's mmap_lock, page tables and trees are in motion meanwhile: it tries to move them, which is refused when they
+ * are half way, and has them in a second place for a while.
+ */
+static void *move_around(void *place)
 {
 	size_t bytes = (size_t)r.reg.depth * r.reg.window_size;
-	unsigned char *places[2] = { windows, arg };
+	unsigned char *twin;
 
 	for (unsigned int turn = 1; !over; turn++) {
-		if (mremap(places[0], bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, places[1]) == MAP_FAILED)
+		if (mremap(windows, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED || errno != EINVAL)
 			err(1, "mremap");
-		windows = places[1];
-		places[1] = places[0];
-		places[0] = windows;
-		/* Who looks at the old place falls; and nobody else's memory is to come there. */
-		mmap(places[1], bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+		/* It was unmapped; nobody else's memory is to come there. */
+		mmap(place, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+		twin = map_windows(&r, PROT_READ, MAP_SHARED, bytes);
+		if (twin == MAP_FAILED)
+			err(1, "mmap");
+		for (size_t at = 0; at < bytes; at += LENGTH / 4)
+			look(twin + at);
 		usleep(2000);
+		munmap(twin, bytes);
 	}
 	return NULL;
 }
