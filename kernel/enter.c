@@ -3,6 +3,7 @@
  * BFUSE_ENTER, the system call of a serving thread: verdicts in, requests out. Only the former is serialised, so that
  * one thread can wait for requests while another hands over a verdict.
  */
+#include <linux/fdtable.h>
 #include <linux/hrtimer.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -125,8 +126,15 @@ static pid_t caller(void)
 	return current->flags & PF_IO_WORKER ? BF_ANY_THREAD : current->pid;
 }
 
+/* Does this call hold the file, beside all descriptors? Not one of a process with a single thread, which could not close its own meanwhile (fdget()). */
+static bool holds_file(void)
+{
+	return atomic_read(&current->files->count) > 1;
+}
+
 long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 {
+	bool holds = holds_file();
 	struct bf_queue *q;
 	long err;
 
@@ -141,7 +149,8 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 		stay_awake(false);
 		return -ESHUTDOWN;
 	}
-	atomic_inc(&q->calls);
+	if (holds)
+		atomic_inc(&q->calls);
 	stay_awake(true);
 	bf_server_note(f);
 	bf_unstall(f);
@@ -152,7 +161,8 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 		WRITE_ONCE(q->thread, caller());
 	}
 	err = enter_queue(q, arg);
-	atomic_dec(&q->calls);
+	if (holds)
+		atomic_dec(&q->calls);
 	/* Else it would go on until its last thread is gone, and that may wait for this very filter. */
 	if (unlikely(err == -EINTR) && bf_server_is_dying(f))
 		bf_filter_die(f);

@@ -327,7 +327,8 @@ void bf_filter_die(struct bf_filter *f)
 
 /*
  * A process closes a descriptor of @file, or exits. The serving process' exit is the death, whoever else has the file.
- * Its close is, if that was the last descriptor: what then holds the file are mappings.
+ * Its close is, if that was the last descriptor: what then holds the file are mappings and calls. A call that is just beginning, or
+ * ending, may be taken for a descriptor; then its own end is the filter's, by bf_release().
  */
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files)
 {

@@ -170,7 +170,7 @@ struct bf_queue {
 	struct mutex		verdict_mutex ____cacheline_aligned_in_smp;
 	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
-	atomic_t		calls;		/* of BFUSE_ENTER, under way */
+	atomic_t		calls;		/* of BFUSE_ENTER, under way, that hold the file beside its descriptors */
 	pid_t			thread;		/* that called it last, other than to wake; or BF_ANY_THREAD */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;

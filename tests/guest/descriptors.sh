@@ -1,0 +1,9 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# about: a filter lives as long as somebody has a descriptor of it, whoever closes his and whoever waits meanwhile
+# disks: virtio:16M
+# timeout: 60
+. "${0%/*}/../vm/lib.sh"
+
+load_module
+check "$BLKFILTER/bin/descriptors" "$DISK0"
