@@ -3,22 +3,23 @@
 # shellcheck shell=bash
 
 # Blocks are in KiB; ios is how many I/Os are measured: large and dear ones need fewer to be repeatable,
-# and where little is added many show how much. What another case is compared with has at least its operations, blocks and depths.
+# and where little is added many show how much: what else a kernel does meanwhile (it looks at memory's age, it makes larger pages) differs
+# by some 50,000 instructions from run to run. What another case is compared with has at least its operations, blocks and depths.
 PLAN='
 case               ops         blocks        depths  ios    kernels
-bare               read,write  4             1,32    3072   any
+bare               read,write  4             1,32    8192   any
 bare               read,write  64,128,256    1,32    512    any
 dm-linear          read,write  4             1,32    2048   any
 dm-linear          read,write  128           1,32    512    any
-unattached         read,write  4             1,32    3072   any
+unattached         read,write  4             1,32    8192   any
 unattached         read,write  128           1,32    512    any
-no-interest        read,write  4             1,32    3072   any
+no-interest        read,write  4             1,32    8192   any
 no-interest        read,write  128           1,32    512    any
-bitmap-no          read,write  4             1,32    3072   any
+bitmap-no          read,write  4             1,32    8192   any
 bitmap-no          read,write  128           1,32    512    any
-range-no           read,write  4             1,32    3072   any
+range-no           read,write  4             1,32    8192   any
 range-no           read,write  128           1,32    512    any
-mark               read,write  4             1,32    3072   any
+mark               read,write  4             1,32    8192   any
 mark               read,write  128           1,32    512    any
 pass               read,write  4             1,32    2048   any
 pass               read,write  128           1,32    512    any
@@ -39,7 +40,7 @@ payload-64-mapped  read,write  64            1,32    512    any
 payload-256-copy   read,write  256           1,32    512    any
 payload-256-mapped read,write  256           1,32    512    any
 cow-first          write       4             1,32    1024   any
-cow-steady         write       4             1,32    3072   any
+cow-steady         write       4             1,32    8192   any
 dm-snapshot-first  write       4             1,32    1024   any
 dm-snapshot-steady write       4             1,32    2048   any
 nbd                read,write  4             1,32    512    any
@@ -47,7 +48,7 @@ ublk-null          read,write  4             1,32    2048   7.3
 ublk-loop          read,write  4             1,32    2048   7.3
 ublk-loop-zc       read,write  4             1,32    2048   7.3
 ublk-loop-zc-batch read,write  4             1,32    2048   7.3
-unattached-1000    read,write  4             1,32    3072   any
+unattached-1000    read,write  4             1,32    8192   any
 '
 
 # What does not repeat to 1 %, for no fault of ours: who of its threads comes first decides how much is done at a time.
