@@ -19,12 +19,14 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -292,12 +294,62 @@ static void open_store(struct snapshot *s, const char *path)
 	s->room = bytes / 512;
 }
 
+static bool is_disk(dev_t dev)
+{
+	char part[64];
+
+	snprintf(part, sizeof(part), "/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
+	return access(part, F_OK);
+}
+
+/* Where sysfs has the disk that @dev is, or is a partition of. False: it is no block device, or not of one. */
+static bool find_disk(dev_t dev, char disk[PATH_MAX])
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	if (!realpath(link, disk))
+		return false;
+	if (!is_disk(dev))
+		*strrchr(disk, '/') = 0;
+	return true;
+}
+
+/*
+ * A store that lies where the changes are would itself be a change. The module refuses that, but only when it comes to the first
+ * copy, and that change would wait for the deadline. (Where a file of btrfs is its device number does not say; that is left to the module.)
+ */
+static bool is_on_itself(const struct stat *device, const struct stat *store)
+{
+	bool is_file = S_ISREG(store->st_mode);
+	dev_t to = is_file ? store->st_dev : store->st_rdev;
+	char from_disk[PATH_MAX], to_disk[PATH_MAX];
+
+	if (to == device->st_rdev)
+		return true;
+	if (!find_disk(device->st_rdev, from_disk) || !find_disk(to, to_disk) || strcmp(from_disk, to_disk))
+		return false;
+	/* Two partitions of a disk do not overlap; but that a file is in one of them is refused. */
+	return is_file || is_disk(device->st_rdev) || is_disk(to);
+}
+
+static void refuse_itself(const struct snapshot *s, char **paths)
+{
+	struct stat device, store;
+
+	if (fstat(s->device, &device) || fstat(s->store, &store))
+		err(BFUSE_EXIT_OTHER, "%s", paths[1]);
+	if (is_on_itself(&device, &store))
+		errx(BFUSE_EXIT_USAGE, "%s: is on %s, or on its disk; choose a store on another disk", paths[1], paths[0]);
+}
+
 static void set_up(struct snapshot *s, char **paths)
 {
 	uint64_t bytes;
 
 	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
 	open_store(s, paths[1]);
+	refuse_itself(s, paths);
 	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT | O_TRUNC);
 	if (ioctl(s->device, BLKGETSIZE64, &bytes))
 		err(BFUSE_EXIT_NO_DEVICE, "%s", paths[0]);

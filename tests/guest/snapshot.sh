@@ -68,8 +68,28 @@ attempt() {
 load_module
 attempt store
 attempt "$DISK1"
-mkfs -t ext4 -q "$DISK1"
+
+# refused DEVICE STORE: at once, before any change has to wait.
+refused() {
+	expect_status 2 "$BLKFILTER/bin/snapshot" "$1" "$2" image >snapshot.out 2>snapshot.err
+	grep -q 'choose a store on another disk' snapshot.err || fail "$(<snapshot.err)"
+}
+
 mkdir mnt
+printf ',40M\n,\n' | check sfdisk -q "$DISK1"
+wait_until 10 test -b "${DISK1}2"
+mkfs -t ext4 -q "${DISK1}1"
+check mount "${DISK1}1" mnt
+refused "${DISK1}1" mnt/store
+refused "$DISK1" mnt/store
+refused "${DISK1}2" mnt/store
+refused "$DISK1" "${DISK1}2"
+refused "${DISK1}2" "$DISK1"
+check umount mnt
+check wipefs -qa "$DISK1"
+check blockdev --rereadpt "$DISK1"
+
+mkfs -t ext4 -q "$DISK1"
 check mount "$DISK1" mnt
 attempt mnt/store
 check umount mnt
