@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: redirect, mirror, copy-before and inject to a target do what the ABI says, to devices and files; what is senseless is refused
+# about: redirect, mirror and inject to a target do what the ABI says, to devices and files; what is senseless is refused
 # disks: virtio:64M virtio:64M
 # timeout: 60
 . "${0%/*}/../vm/lib.sh"

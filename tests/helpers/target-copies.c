@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What COPY_BEFORE does, who waits for it, and how it fails, on the bare ABI: target-copies DEVICE OTHER FILE
+ */
+#include "gate.h"
+
+static bool to_copy(struct raw *r, uint64_t tag, uint64_t source, uint32_t length, uint64_t to, uint16_t flags)
+{
+	uint32_t reason;
+
+	return !give(r, (struct bfuse_verdict){ .tag = tag, .flags = BFUSE_VERDICT_COPY_BEFORE | flags, .copy_target = disk,
+						.copy_source = source, .copy_length = length, .copy_sector = to }, &reason);
+}
+
+/* While a copy is under way nothing else changes the range, and all else goes on. */
+static void copying(struct raw *r)
+{
+	struct bfuse_request rq, at_gate;
+	pid_t first, second, elsewhere;
+
+	put(device, 0, 'D', 16 * K4);
+	first = start_write(0, '1', K4);
+	raw_next(r, &rq);
+	expect(to_copy(r, rq.tag, 0, 8 * K4, 512, BFUSE_VERDICT_NOTIFY), "copy");
+	at_gate = gate_next();
+	expect(at_gate.sector == 512 && at_gate.length == 8 * K4 && at_gate.flags & BFUSE_RQ_INJECTED, "%llu %u", at_gate.sector,
+	       at_gate.length);
+	second = start_write(56, '2', 2 * K4);
+	raw_next(r, &rq);
+	ACCEPTED(r, .tag = rq.tag);
+	elsewhere = start_write(72, '3', K4);
+	raw_next(r, &rq);
+	ACCEPTED(r, .tag = rq.tag);
+	expect(result(elsewhere) == 0, "write elsewhere");
+	expect(is_under_way(first) && is_under_way(second), "done already");
+	expect(holds(device, 0, 'D', 9 * K4) && holds(device, 72, '3', K4), "the device");
+	gate_answer(at_gate.tag, 0);
+	expect(result(first) == 0 && result(second) == 0, "writes");
+	expect(holds(other, 512, 'D', 8 * K4), "the copy");
+	expect(holds(device, 0, '1', K4) && holds(device, 8, 'D', 6 * K4) && holds(device, 56, '2', 2 * K4), "the device");
+
+	/* Below: the same device. */
+	first = start_write(0, '4', K4);
+	raw_next(r, &rq);
+	ACCEPTED(r, .tag = rq.tag, .flags = BFUSE_VERDICT_COPY_BEFORE, .copy_source = 0, .copy_length = 2 * K4, .copy_sector = 1024);
+	expect(result(first) == 0, "write");
+	expect(holds(device, 1024, '1', K4) && holds(device, 1032, 'D', K4) && holds(device, 0, '4', K4), "the device");
+}
+
+/* A copy that has to wait for another one protects what it is to copy, too. */
+static void waiting_copy(struct raw *r)
+{
+	struct bfuse_request rq, at_gate;
+	pid_t first, second, third;
+
+	put(device, 0, 'D', 16 * K4);
+	first = start_write(0, '1', K4);
+	raw_next(r, &rq);
+	expect(to_copy(r, rq.tag, 0, 8 * K4, 512, 0), "copy");
+	at_gate = gate_next();
+	second = start_write(56, '2', 2 * K4);
+	raw_next(r, &rq);
+	expect(to_copy(r, rq.tag, 64, 2 * K4, 768, 0), "second copy");
+	third = start_write(72, '3', K4);
+	raw_next(r, &rq);
+	ACCEPTED(r, .tag = rq.tag);
+	expect(is_under_way(second) && is_under_way(third), "done already");
+	gate_answer(at_gate.tag, 0);
+	expect(result(first) == 0, "first");
+	at_gate = gate_next();
+	expect(at_gate.sector == 768 && at_gate.length == 2 * K4, "%llu %u", at_gate.sector, at_gate.length);
+	expect(is_under_way(second) && is_under_way(third), "done already");
+	gate_answer(at_gate.tag, 0);
+	expect(result(second) == 0 && result(third) == 0, "writes");
+	expect(holds(other, 768, 'D', 2 * K4), "the copy");
+	expect(holds(device, 56, '2', 2 * K4) && holds(device, 72, '3', K4), "the device");
+}
+
+static void failing_copies(struct raw *r)
+{
+	struct bfuse_request rq, at_gate, waiting;
+	pid_t first, second;
+
+	put(device, 0, 'D', 16 * K4);
+	for (int lenient = 0; lenient < 2; lenient++) {
+		int want = lenient ? 0 : ENOSPC;
+
+		first = start_write(0, '1', K4);
+		raw_next(r, &rq);
+		expect(to_copy(r, rq.tag, 0, 8 * K4, 512, lenient ? BFUSE_VERDICT_LENIENT : 0), "copy");
+		at_gate = gate_next();
+		second = start_write(8, '2', K4);
+		raw_next(r, &waiting);
+		ACCEPTED(r, .tag = waiting.tag);
+		gate_answer(at_gate.tag, -ENOSPC);
+		expect(result(first) == want && result(second) == want, "writes");
+		rq = next_done(r, rq.tag);
+		expect(rq.flags == BFUSE_RQ_COPY_FAILED && rq.other_status == -ENOSPC && rq.status == -want, "%#x %d %d", rq.flags,
+		       rq.other_status, rq.status);
+		if (!lenient) {
+			rq = next_done(r, waiting.tag);
+			expect(rq.flags == BFUSE_RQ_COPY_FAILED && rq.status == -ENOSPC, "%#x %d", rq.flags, rq.status);
+		}
+		expect(holds(device, 0, lenient ? '1' : 'D', K4) && holds(device, 8, lenient ? '2' : 'D', K4), "the device");
+	}
+}
+
+/* Larger than a piece, for a discard; all at once. */
+static void large_copy(struct raw *r)
+{
+	struct bfuse_request rq;
+	uint32_t length = 3 * (1 << 20) + K4;
+	pid_t pid;
+
+	put(device, 0, 'L', length);
+	pid = start_ioctl(BLKDISCARD, 0, length);
+	raw_next(r, &rq);
+	ACCEPTED(r, .tag = rq.tag, .flags = BFUSE_VERDICT_COPY_BEFORE, .copy_target = backing, .copy_length = length,
+		 .copy_sector = 1000);
+	expect(result(pid) == 0, "discard");
+	expect(holds(file, 1000, 'L', length), "the copy");
+}
+
+int main(int argc, char **argv)
+{
+	struct raw r = gate_filter(argc, argv);
+
+	if (add(&r, other, O_RDWR, 0, &disk) || add(&r, file, O_RDWR, 0, &backing))
+		errx(1, "targets");
+	large_copy(&r);
+	gate_open();
+	copying(&r);
+	waiting_copy(&r);
+	failing_copies(&r);
+	gate_close();
+	gate_leave(&r);
+	printf("%d failures\n", failures);
+	return failures != 0;
+}
