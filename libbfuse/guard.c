@@ -203,6 +203,8 @@ static int bury(struct bfuse *bfuse)
 	pid_t child = bfuse->child;
 	int status;
 
+	/* For one that has closed it and stays. One that exits has its status already, and keeps it. */
+	kill(child, SIGKILL);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	bfuse->child = 0;

@@ -39,4 +39,11 @@ possible "-1 Invalid argument" enter --confine
 possible "-1 Invalid argument" enter
 possible "[0-9]+ Success" open
 possible "0 Success" list
-possible "-1 Too many open files" dup --confine --allow-dup
+possible "-1 Too many open files" dup --confine --allow-more
+
+# One that only looks as if it had ended is made to.
+start_filter confined --device "$DISK0" --confine --allow-more --do feign
+read_once
+expect_status 1 wait "$FILTER"
+grep -q 'was killed: Killed' "filter.$FILTERS.err" || fail "$(<"filter.$FILTERS.err")"
+[[ -z $("$BLKFILTER/bin/bfuse" list) ]] || fail "something is left"

@@ -117,6 +117,14 @@ static long try_dup(void)
 	return dup(0);
 }
 
+/* Says to its guardian that it is gone. */
+static long try_feign(void)
+{
+	for (int fd = 3; fd < 64; fd++)
+		shutdown(fd, SHUT_WR);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	long (*try)(void);
@@ -125,6 +133,7 @@ static const struct {
 	{ "enter", try_enter },	  { "open", try_open },	    { "raw-open", try_raw_open }, { "module", try_module },
 	{ "socket", try_socket }, { "fork", try_fork },	    { "exec", try_exec },     { "kill", try_kill },
 	{ "code", try_code },	  { "ring", try_ring },	    { "dup", try_dup },
+	{ "feign", try_feign },
 };
 
 static void act(void)
@@ -162,13 +171,14 @@ static void detached(uint32_t attachment, int status, void *user)
 
 static const char *option(const char *name, const char *value, void *user)
 {
-	static const long dup_too[] = { SYS_dup };
+	static const long too[] = { SYS_dup, SYS_shutdown };
 
 	(void)user;
 	if (!strcmp(name, "do"))
 		action = value;
-	more.syscalls = dup_too;
-	more.nr_syscalls = !strcmp(name, "allow-dup");
+	more.syscalls = too;
+	if (!strcmp(name, "allow-more"))
+		more.nr_syscalls = sizeof(too) / sizeof(*too);
 	return NULL;
 }
 
@@ -185,7 +195,7 @@ static const char *configure(struct bfuse_register *reg, void *user)
 int main(int argc, char **argv)
 {
 	static const struct bfuse_option options[] = {
-		{ "do", "ACTION", "at the first request" }, { "allow-dup", NULL, "" }, { NULL, NULL, NULL }
+		{ "do", "ACTION", "at the first request" }, { "allow-more", NULL, "" }, { NULL, NULL, NULL }
 	};
 	static const struct bfuse_filter filter = {
 		.size = sizeof(filter),
