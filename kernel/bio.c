@@ -42,16 +42,15 @@ static u8 name_of(enum req_op op)
 
 /*
  * Is @bio a write of data that whoever submits it need not know of: of a block device's page cache, which read(2), fsync(2) and the
- * checkpoint of a file system's journal write back for all, or of swap? What a process writes to its files, or from its memory, is its own;
- * as is all that it writes when it exits. By who submits @bio.
+ * checkpoint of a file system's journal write back for all, or of swap? What a process writes to its files, or from its memory, is its own.
  */
-bool bf_bio_is_shared(const struct bio *bio)
+bool bf_bio_has_shared_data(const struct bio *bio)
 {
 	struct address_space *mapping;
 	struct inode *host;
 	bool shared;
 
-	if (bio_op(bio) != REQ_OP_WRITE || !bio_has_data((struct bio *)bio) || (current->flags & PF_EXITING))
+	if (bio_op(bio) != REQ_OP_WRITE || !bio_has_data((struct bio *)bio))
 		return false;
 	if (bio->bi_opf & REQ_SWAP)
 		return true;
@@ -62,6 +61,12 @@ bool bf_bio_is_shared(const struct bio *bio)
 	shared = host && S_ISBLK(host->i_mode);
 	rcu_read_unlock();
 	return shared;
+}
+
+/* By who submits it: all that he writes when he exits is his own. */
+bool bf_bio_is_shared(const struct bio *bio)
+{
+	return !(current->flags & PF_EXITING) && bf_bio_has_shared_data(bio);
 }
 
 u8 bf_bio_op(const struct bio *bio)

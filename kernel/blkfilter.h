@@ -181,11 +181,37 @@ bool bf_filter_publish(struct bf_filter *f, struct file *file);
 struct bf_filter *bf_filter_by_id(u32 id);
 int bf_interest_check(const struct bf_filter *f, struct bfuse_interest *in);
 int bf_filter_mmap(struct bf_filter *f, struct vm_area_struct *vma);
-u32 bf_filter_mappings_max(const struct bf_filter *f);
+bool bf_filter_may_map(const struct bf_filter *f);
 void bf_vma_open(struct vm_area_struct *vma);
 void bf_vma_close(struct vm_area_struct *vma);
 __poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_table_struct *wait);
+
+/* holder.c: who has the file, and when nobody has it any more */
 void bf_filter_closing(struct bf_filter *f, struct file *file, void *files);
+void bf_filter_released(struct bf_filter *f);
+bool bf_filter_is_lost(struct bf_filter *f);
+
+/* A reference to the file that is no descriptor: after it was taken. The upper half tells how many there were ever. */
+static inline void bf_ref_count(atomic64_t *refs)
+{
+	/* The reference is there before it is counted. */
+	smp_mb__before_atomic();
+	atomic64_add((1ll << 32) + 1, refs);
+}
+
+/* Before it is dropped. */
+static inline void bf_ref_uncount(atomic64_t *refs)
+{
+	atomic64_dec(refs);
+	/* And until after it is not any more. */
+	smp_mb__after_atomic();
+}
+
+/* Has the system call that runs one beside its descriptor? Not where there is only one thread, which can't close it meanwhile: fdget(). */
+static inline bool bf_call_holds_file(void)
+{
+	return atomic_read(&current->files->count) > 1;
+}
 
 /* upcall.c: calls that a filter answers */
 int bf_upcall(struct bf_upcall *call);
@@ -266,7 +292,7 @@ void bf_queue_wake(struct bf_queue *q);
 void bf_queue_wake_plugged(struct bf_queue *q);
 
 /* enter.c: the system call of a serving thread */
-long bf_enter(struct bf_filter *f, struct bfuse_enter *arg);
+long bf_enter(struct bf_filter *f, struct bfuse_enter *arg, bool holds);
 bool bf_queue_over(struct bf_queue *q, u32 min);
 
 /* uring.c: the same as a command of io_uring */
@@ -410,6 +436,7 @@ u8 bf_bio_op(const struct bio *bio);
 u64 bf_match_of(u32 ops);
 u32 bf_bio_flags(struct bio *bio);
 blk_opf_t bf_opf_of(u32 flags);
+bool bf_bio_has_shared_data(const struct bio *bio);
 bool bf_bio_is_shared(const struct bio *bio);
 u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);

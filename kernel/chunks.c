@@ -196,7 +196,7 @@ int bf_chunks_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 
 	noio = bf_lock();
 	/* They hold what was replaced, too; who may only serve shall not fill the memory with it. */
-	if (atomic_read(&f->mappings) >= bf_filter_mappings_max(f)) {
+	if (!bf_filter_may_map(f)) {
 		bf_unlock(noio);
 		return -EMFILE;
 	}

@@ -270,14 +270,14 @@ static void watch_attachment(struct bf_attachment *att)
 	}
 }
 
-/* Deadlines, with the coarseness of an eighth of the shortest. A filter without attachments has nothing to watch. */
+/* Deadlines, with the coarseness of an eighth of the shortest; what nobody tells of every few seconds. A filter without attachments has nothing to watch. */
 void bf_deadline_watch(struct work_struct *work)
 {
 	struct bf_filter *f = container_of(to_delayed_work(work), struct bf_filter, watch);
 	unsigned long period = ULONG_MAX;
 	struct bf_attachment *att = NULL;
 
-	if (bf_server_is_dying(f))
+	if (bf_server_is_dying(f) || bf_filter_is_lost(f))
 		bf_filter_die(f);
 	while ((att = bf_attachment_after(att))) {
 		if (att->filter != f)
@@ -286,5 +286,5 @@ void bf_deadline_watch(struct work_struct *work)
 		watch_attachment(att);
 	}
 	if (period != ULONG_MAX && !f->dead)
-		queue_delayed_work(bf_wq, &f->watch, max(period, 1ul));
+		queue_delayed_work(bf_wq, &f->watch, clamp(period, 1ul, 5ul * HZ));
 }

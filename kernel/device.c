@@ -268,6 +268,14 @@ struct bf_attachment *bf_chain_below(const struct bf_attachment *att)
 	return next == &att->dev->chain ? NULL : list_entry(next, struct bf_attachment, node);
 }
 
+/* Who served no filter when he submitted it did not exit then either: he serves now. */
+static bool is_shared(const struct bio *bio, const struct bf_origin *origin)
+{
+	if (!origin)
+		return bf_bio_is_shared(bio);
+	return origin->shared == BF_UNASKED ? bf_bio_has_shared_data(bio) : origin->shared == BF_SHARED;
+}
+
 /*
  * The filter's process submits @bio: is it its own? Not what others have left in a page cache; but a thread that serves the filter
  * would wait for itself then, and when the process exits nobody is left to answer. @origin: NULL in the hook; else who is at it
@@ -275,7 +283,7 @@ struct bf_attachment *bf_chain_below(const struct bf_attachment *att)
  */
 static noinline bool is_own(const struct bf_attachment *att, const struct bio *bio, const struct bf_origin *origin)
 {
-	if (origin ? !origin->shared : !bf_bio_is_shared(bio))
+	if (!is_shared(bio, origin))
 		return true;
 	return bf_server_is_alone(att->filter, origin ? origin->pid : current->pid);
 }

@@ -3,7 +3,6 @@
  * BFUSE_ENTER, the system call of a serving thread: verdicts in, requests out. Only the former is serialised, so that
  * one thread can wait for requests while another hands over a verdict.
  */
-#include <linux/fdtable.h>
 #include <linux/hrtimer.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -126,15 +125,9 @@ static pid_t caller(void)
 	return current->flags & PF_IO_WORKER ? BF_ANY_THREAD : current->pid;
 }
 
-/* Does this call hold the file, beside all descriptors? Not one of a process with a single thread, which could not close its own meanwhile (fdget()). */
-static bool holds_file(void)
+/* @holds: the caller has a reference to the file beside its descriptors, until this returns. */
+long bf_enter(struct bf_filter *f, struct bfuse_enter *arg, bool holds)
 {
-	return atomic_read(&current->files->count) > 1;
-}
-
-long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
-{
-	bool holds = holds_file();
 	struct bf_queue *q;
 	long err;
 
@@ -149,10 +142,11 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 		stay_awake(false);
 		return -ESHUTDOWN;
 	}
-	if (holds)
-		atomic_inc(&q->calls);
 	stay_awake(true);
+	/* Before it is counted: see bf_filter_closing(). */
 	bf_server_note(f);
+	if (holds)
+		bf_ref_count(&q->calls);
 	bf_unstall(f);
 	if (arg->flags & BFUSE_ENTER_WAKE) {
 		WRITE_ONCE(q->wake, true);
@@ -162,7 +156,7 @@ long bf_enter(struct bf_filter *f, struct bfuse_enter *arg)
 	}
 	err = enter_queue(q, arg);
 	if (holds)
-		atomic_dec(&q->calls);
+		bf_ref_uncount(&q->calls);
 	/* Else it would go on until its last thread is gone, and that may wait for this very filter. */
 	if (unlikely(err == -EINTR) && bf_server_is_dying(f))
 		bf_filter_die(f);

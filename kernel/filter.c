@@ -262,6 +262,7 @@ bool bf_filter_publish(struct bf_filter *f, struct file *file)
 		/* Before anybody can map anything. The inode lives as long as @f, and so longer than the file. */
 		if (f->windows)
 			file->f_mapping = f->windows->i_mapping;
+		f->file = file;
 		/* Pairs with filter_of(): who finds it there, without a lock, finds it initialised. */
 		smp_store_release(&file->private_data, f);
 	}
@@ -325,43 +326,26 @@ void bf_filter_die(struct bf_filter *f)
 	}
 }
 
-/*
- * A process closes a descriptor of @file, or exits. The serving process' exit is the death, whoever else has the file.
- * Its close is, if that was the last descriptor: what then holds the file are mappings and calls. A call that is just beginning, or
- * ending, may be taken for a descriptor; then its own end is the filter's, by bf_release().
- */
-void bf_filter_closing(struct bf_filter *f, struct file *file, void *files)
-{
-	long descriptors = file_count(file) - atomic_read(&f->mappings) - atomic_read(&f->calls);
-	u32 i;
-
-	for (i = 0; i < f->nr_queues; i++)
-		descriptors -= atomic_read(&f->queues[i].calls);
-
-	if (f->server_files && f->server_files != files)
-		return;
-	if ((f->server_files && (current->flags & PF_EXITING)) || descriptors <= 1)
-		bf_filter_die(f);
-}
-
 /* What is replaced stays as long as it is mapped; who may only serve shall not fill the memory with it. */
-u32 bf_filter_mappings_max(const struct bf_filter *f)
+bool bf_filter_may_map(const struct bf_filter *f)
 {
-	return (f->windows ? 2 : 1) * f->nr_queues + 2 * READ_ONCE(f->nr_attachments) + SPARE_MAPPINGS;
+	u32 most = (f->windows ? 2 : 1) * f->nr_queues + 2 * READ_ONCE(f->nr_attachments) + SPARE_MAPPINGS;
+
+	return (u32)atomic64_read(&f->mappings) < most;
 }
 
 void bf_vma_open(struct vm_area_struct *vma)
 {
 	struct bf_filter *f = vma->vm_private_data;
 
-	atomic_inc(&f->mappings);
+	bf_ref_count(&f->mappings);
 }
 
 void bf_vma_close(struct vm_area_struct *vma)
 {
 	struct bf_filter *f = vma->vm_private_data;
 
-	atomic_dec(&f->mappings);
+	bf_ref_uncount(&f->mappings);
 }
 
 static const struct vm_operations_struct vma_ops = {

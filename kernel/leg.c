@@ -91,7 +91,7 @@ void bf_leg_mark(struct bf_leg *leg)
 	if (leg->target || leg->role == BF_LEG_COPY) {
 		leg->mark.origin.injector = f->id;
 		leg->mark.origin.pid = leg->mark.origin.tgid = READ_ONCE(f->server);
-		leg->mark.origin.shared = false;
+		leg->mark.origin.shared = BF_OWN;
 	}
 	bf_mark_bio(&leg->bio, &leg->mark, bf_leg_endio);
 }

@@ -93,7 +93,7 @@ static long do_detach(struct file *file, union bf_arg *arg)
 
 static long do_enter(struct file *file, union bf_arg *arg)
 {
-	return filter_of(file) ? bf_enter(filter_of(file), &arg->enter) : -ENOENT;
+	return filter_of(file) ? bf_enter(filter_of(file), &arg->enter, bf_call_holds_file()) : -ENOENT;
 }
 
 static long do_data(struct file *file, union bf_arg *arg)
@@ -236,7 +236,7 @@ static bool enter_at_once(struct bf_filter *f, struct bfuse_enter __user *user, 
 	if (arg.size != sizeof(arg))
 		return false;
 
-	err = bf_enter(f, &arg);
+	err = bf_enter(f, &arg, bf_call_holds_file());
 	if (!user_write_access_begin(user, sizeof(*user)))
 		goto unwritten;
 	unsafe_put_user(arg.verdicts, &user->verdicts, write_fault);
@@ -255,6 +255,21 @@ write_fault:
 unwritten:
 	*result = -EFAULT;
 	return true;
+}
+
+/* BFUSE_ENTER counts itself. */
+static long make_call(const struct bf_call *call, struct file *file, union bf_arg *arg)
+{
+	struct bf_filter *f = filter_of(file);
+	bool counts = f && call->call != do_enter && bf_call_holds_file();
+	long err;
+
+	if (counts)
+		bf_ref_count(&f->calls);
+	err = call->call(file, arg);
+	if (counts)
+		bf_ref_uncount(&f->calls);
+	return err;
 }
 
 /* Of its own, as compilers clear @arg on entry. */
@@ -279,7 +294,7 @@ static noinline long call_by_table(struct file *file, unsigned int cmd, void __u
 	if (err)
 		return err;
 	arg.size = size;
-	err = call->call(file, &arg);
+	err = make_call(call, file, &arg);
 	if (!err || call->call == do_enter)
 		err = give_back(user, &arg, call, size) ?: err;
 	return err;
@@ -338,10 +353,8 @@ static int bf_release(struct inode *inode, struct file *file)
 {
 	struct bf_filter *f = filter_of(file);
 
-	if (f) {
-		bf_filter_die(f);
-		bf_filter_put(f);
-	}
+	if (f)
+		bf_filter_released(f);
 	return 0;
 }
 

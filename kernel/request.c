@@ -300,6 +300,13 @@ static struct bio *unchained(struct bio *bio)
 	return clone;
 }
 
+static u8 ask_if_shared(const struct bio *bio)
+{
+	if (likely(!bf_server_may_be(current->tgid)))
+		return BF_UNASKED;
+	return bf_bio_is_shared(bio) ? BF_SHARED : BF_OWN;
+}
+
 /* Runs in place of submit_bio_noacct(), in the submitter's context. Does not sleep, so unloading can wait for it. */
 void bf_intercept(struct bio *bio)
 {
@@ -308,7 +315,7 @@ void bf_intercept(struct bio *bio)
 		.pid = current->pid,
 		.tgid = current->tgid,
 		.cpu = raw_smp_processor_id(),
-		.shared = bf_server_may_be(current->tgid) && bf_bio_is_shared(bio),
+		.shared = ask_if_shared(bio),
 	};
 
 	bio = unchained(bio);

@@ -13,7 +13,10 @@
  * Why the worker gets on without memory: each attachment has pages, vectors and a worker of its own, in reserve. Who waits for
  * them builds parts that fit into the reserve, has sent all that it had built before, and waits for pages alone. So what it waits
  * for has been sent below the attachment, or elsewhere. There it may wait for the reserve of another attachment, which is below
- * this one, and so on, but never for this one's.
+ * this one, and so on, but never for this one's. (Filters that redirect to each other's devices make a circle of their own.)
+ *
+ * Zoned disks: there the filter's thread waits itself, or a later write would overtake. So one thread that serves two attachments to such a
+ * disk, both of which change data, may wait for itself when the machine has no memory at all, until the deadline.
  */
 #include <linux/blk-cgroup.h>
 #include <linux/mempool.h>
@@ -37,10 +40,18 @@ static bool must_be_whole(const struct bf_request *rq)
 	return rq->op == BFUSE_OP_ZONE_APPEND || (rq->bio->bi_opf & REQ_ATOMIC);
 }
 
-/* A write that must not be split has to fit into one part, which the reserve is to hold. */
+/* A write that must not be split has to fit into one part. */
 bool bf_shadow_fits(const struct bf_request *rq)
 {
-	return !must_be_whole(rq) || rq->length <= rq->att->shadows->reserve;
+	return !must_be_whole(rq) || rq->length <= PART_BYTES;
+}
+
+/* What must be whole fits into the reserve, too, unless its device can do such writes only since a while ago: then memory has to be found. */
+static u32 part_bytes(const struct bf_request *rq, bool wait)
+{
+	u32 most = wait && !must_be_whole(rq) ? rq->att->shadows->reserve : PART_BYTES;
+
+	return min(rq->length - rq->built, most);
 }
 
 static void free_part(struct bf_leg *leg)
@@ -97,7 +108,7 @@ static const void *source(const struct bf_request *rq)
 static struct bf_leg *build(struct bf_request *rq, bool wait)
 {
 	struct bf_shadows *shadows = rq->att->shadows;
-	u32 bytes = min(rq->length - rq->built, wait ? shadows->reserve : PART_BYTES);
+	u32 bytes = part_bytes(rq, wait);
 	gfp_t gfp = wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN;
 	struct bio *bio = bio_alloc_bioset(bf_leg_bdev(rq, BF_LEG_MAIN), DIV_ROUND_UP(bytes, PAGE_SIZE),
 					   rq->bio->bi_opf & ~(REQ_NOWAIT | REQ_POLLED), gfp, &shadows->parts);
@@ -187,7 +198,7 @@ void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch)
 	queue_work(rq->att->shadows->wq, &rq->work);
 }
 
-/* What can't be split is not longer than a part, and such writes come where there are zones, or atomic writes. */
+/* What must be whole comes where there are zones, or atomic writes. */
 static u32 reserve_for(struct block_device *bdev)
 {
 	return bdev_is_zoned(bdev) || bf_bdev_has_atomic_writes(bdev) ? PART_BYTES : RESERVE_BYTES;

@@ -6,6 +6,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/fdtable.h>
 #include <linux/hash.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -25,6 +26,9 @@
 #include "../include/uapi/blkfilter.h"
 #include "compat/compat.h"
 
+/* Of a write: others' data, or what its submitter knows of (bf_bio_is_shared()); or who submitted it served no filter then. */
+enum bf_shared { BF_OWN, BF_SHARED, BF_UNASKED };
+
 /* Who submitted a bio, and when; pids in the initial namespace. */
 struct bf_origin {
 	u64			time;	/* CLOCK_MONOTONIC, nanoseconds */
@@ -32,7 +36,7 @@ struct bf_origin {
 	pid_t			tgid;
 	u32			injector; /* id of the filter that started it, or 0 */
 	u16			cpu;
-	bool			shared;	/* others' data, and it does not exit: see bf_bio_is_shared() */
+	u8			shared;	/* enum bf_shared */
 };
 
 /* Names a bio as ours on one disk while it is below an attachment; bio->bi_private points to it. */
@@ -170,7 +174,7 @@ struct bf_queue {
 	struct mutex		verdict_mutex ____cacheline_aligned_in_smp;
 	u32			verdict_head;	/* under verdict_mutex */
 	bool			waits_for_only;	/* under verdict_mutex: bf_server_begin() */
-	atomic_t		calls;		/* of BFUSE_ENTER, under way, that hold the file beside its descriptors */
+	atomic64_t		calls;		/* of BFUSE_ENTER, under way: holder.c */
 	pid_t			thread;		/* that called it last, other than to wake; or BF_ANY_THREAD */
 	struct task_struct	*sleeper;	/* waits in BFUSE_ENTER; the only one, or else the others are in @wait */
 	wait_queue_head_t	wait;
@@ -224,8 +228,9 @@ struct bf_filter {
 	const struct gendisk	*only;		/* compared only: the server's threads may wait for it (server.c) */
 	u32			nr_attaching;	/* bf_server_suspend(), under bf_lock */
 	bool			shared;		/* other processes serve it as well; set and cleared once, under bf_lock */
-	atomic_t		mappings;	/* each may hold the file beside its descriptors, as does each of queue->calls */
-	atomic_t		calls;		/* of BFUSE_ENTER as commands of io_uring */
+	struct file		*file;		/* until it is released; under bf_lock */
+	atomic64_t		mappings;	/* this, the next, and queue->calls: holder.c */
+	atomic64_t		calls;		/* all but BFUSE_ENTER; and what that leaves with io_uring */
 	struct inode		*windows;	/* this and the next two: window.c; NULL: all data are copied */
 	u32			window_size;
 	u32			map_min;

@@ -38,7 +38,7 @@ static void done(struct io_uring_cmd *cmd, int res, unsigned int issue_flags)
 	struct pending *p = pending_of(cmd);
 
 	if (p->holds_file)
-		atomic_dec(&p->q->filter->calls);
+		bf_ref_uncount(&p->q->filter->calls);
 	bf_uring_done(cmd, res, issue_flags);
 }
 
@@ -146,7 +146,7 @@ static int stay(struct bf_queue *q, struct io_uring_cmd *cmd, u32 min, unsigned 
 		return -EBUSY;
 	*p = (struct pending){ .q = q, .holds_file = bf_uring_holds_file(cmd) };
 	if (p->holds_file)
-		atomic_inc(&q->filter->calls);
+		bf_ref_count(&q->filter->calls);
 	io_uring_cmd_mark_cancelable(cmd, issue_flags);
 	if (!put(q, cmd, min)) {
 		p->err = -EBUSY;
@@ -206,7 +206,7 @@ int bf_uring_enter(struct bf_filter *f, struct io_uring_cmd *cmd, unsigned int i
 		return -EINVAL;
 	arg.queue = in.queue;
 	arg.flags = in.flags;
-	err = bf_enter(f, &arg);
+	err = bf_enter(f, &arg, bf_uring_holds_file(cmd));
 	if (arg.reason)
 		return tell_refusal(&in, &arg);
 	if (err)

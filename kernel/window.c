@@ -19,8 +19,9 @@
  *
  * From the move on fault() finds nothing to show, and what it put there before is in page tables that unmap_mapping_pages()
  * goes through: those of all mappings of this filter's own inode. Mappings can't be split or moved (a move that is refused is undone
- * by the kernel under the same locks as any other); those that just go (munmap, exit) have been flushed,
- * as their VMA is VM_PFNMAP, before they leave the tree. It returns when no processor has a translation left. A tag of a late
+ * by the kernel under the same locks as any other); those that just go (munmap) have been flushed,
+ * as their VMA is VM_PFNMAP, before they leave the tree, and when a process exits nobody runs in its mm any more. It returns when neither a
+ * processor nor a device has a translation left. A tag of a late
  * request stays STALE until then, so that the next one finds its window empty: see @answered.
  *
  * Why nobody waits for himself. A verdict waits for the first touch of its own tag (bf_window_wait()), which waits for no verdict.
@@ -35,6 +36,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/mmu_notifier.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 
@@ -377,17 +379,19 @@ static struct mm_struct *lock_viewer(const struct bf_request *rq)
  * unmap_mapping_pages() does all of it, but at five times the instructions for each page. So the page tables of the thread that
  * answers are cleared before. That a flush is pending for its mm makes the end of unmap_mapping_pages() flush all of the mm
  * (mm_tlb_flush_nested()), though it found the entries empty; the VMA, which mmap_lock keeps where it is, makes it come there. If they
- * were nowhere else then one page is enough to make it come.
+ * were nowhere else then one page is enough to make it come; unless somebody else has translations of this mm (KVM, an IOMMU), who must
+ * be told of all. Who comes to have some takes mmap_lock for writing first.
  */
 void bf_window_zap(struct bf_request *rq)
 {
 	struct mm_struct *mm = lock_viewer(rq);
 	struct filling fill = { .mm = mm };
-	pgoff_t pages = mm && !rq->scattered ? 1 : rq->length >> PAGE_SHIFT;
+	pgoff_t pages = rq->length >> PAGE_SHIFT;
 
 	if (mm) {
 		inc_tlb_flush_pending(mm);
-		walk(&fill, rq->view, rq->length, take_pages);
+		if (!walk(&fill, rq->view, rq->length, take_pages) && !rq->scattered && !mm_has_notifiers(mm))
+			pages = 1;
 	}
 	unmap_mapping_pages(rq->queue->filter->windows->i_mapping, window_of(rq), pages, true);
 	if (mm) {
@@ -412,7 +416,7 @@ int bf_window_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_flags & (VM_WRITE | VM_EXEC))
 		return -EACCES;
-	if (atomic_read(&f->mappings) >= bf_filter_mappings_max(f))
+	if (!bf_filter_may_map(f))
 		return -EMFILE;
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 	vm_flags_clear(vma, VM_MAYWRITE | VM_MAYEXEC);

@@ -146,11 +146,14 @@ static inline void bf_bdev_has_submit_bio(struct block_device *bdev)
 #ifndef REQ_ATOMIC
 #define REQ_ATOMIC		((__force blk_opf_t)0)
 #endif
-/* Under the lock of a page table: @nr entries of it, for pages that lie side by side. */
+/*
+ * Under the lock of a page table: @nr entries of it, for pages that lie side by side. set_ptes() wants them to be of one folio, for the sake of
+ * processors that join entries; x86 does not.
+ */
 static inline void bf_set_special_ptes(struct mm_struct *mm, unsigned long address, pte_t *pte, unsigned long pfn, pgprot_t prot,
 				       unsigned int nr)
 {
-#ifdef HAVE_SET_PTES
+#if defined(HAVE_SET_PTES) && defined(CONFIG_X86)
 	set_ptes(mm, address, pte, pte_mkspecial(pfn_pte(pfn, prot)), nr);
 #else
 	for (; nr; nr--, address += PAGE_SIZE, pte++, pfn++)
