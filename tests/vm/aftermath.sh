@@ -40,10 +40,20 @@ no_leaks() {
 	return 1
 }
 
-# explain_hang: what everybody is waiting for.
+# explain_hang: what everybody is waiting for, and what is in whose hands.
 explain_hang() {
-	echo '--- processes'
-	ps --deselect --ppid 2 -o pid,ppid,stat,wchan:32,args
+	local file
+	echo '--- threads'
+	ps --deselect --ppid 2 -L -o pid,tid,ppid,stat,time,wchan:32,args
+	for file in $(ps --deselect --ppid 2 -L -o pid=,tid= | awk '$1 > 1 { print "/proc/" $1 "/task/" $2 "/stack" }'); do
+		echo "$file" && cat "$file"
+	done 2>/dev/null
+	echo '--- requests in flight'
+	grep -v '^ *0 *0$' /sys/block/*/inflight || true
+	echo '--- the filters'
+	timeout 5 "$BLKFILTER/bin/bfuse" list || true
+	timeout 5 "$BLKFILTER/bin/bfuse" stat --json || true
+	timeout 5 "$BLKFILTER/bin/bfuse" events --history | tail -n 20 || true
 	echo '--- blocked tasks'
 	echo w >/proc/sysrq-trigger
 	dmesg | sed -n '/Show Blocked State/,$p'
