@@ -53,7 +53,7 @@ explain_hang() {
 	echo '--- the filters'
 	timeout 5 "$BLKFILTER/bin/bfuse" list || true
 	timeout 5 "$BLKFILTER/bin/bfuse" stat --json || true
-	timeout 5 "$BLKFILTER/bin/bfuse" events --history | tail -n 20 || true
+	timeout 5 "$BLKFILTER/bin/bfuse" events --past | tail -n 20 || true
 	echo '--- blocked tasks'
 	echo w >/proc/sysrq-trigger
 	dmesg | sed -n '/Show Blocked State/,$p'
