@@ -7,6 +7,16 @@
 # kmsg: FAULT_INJECTION|name fail|Failed to create a worker
 . "${0%/*}/../vm/lib.sh"
 
+MANY=100000000
+
+# has_starved: there were such who got none.
+has_starved() {
+	local fault
+	for fault in failslab fail_page_alloc; do
+		(($(<"/sys/kernel/debug/$fault/times") < MANY)) || fail "$fault: nobody was refused memory"
+	done
+}
+
 # starve 1|0: the kernel's threads, those that it makes meanwhile, and the filters get no memory, even where they wait for it.
 starve() {
 	local fault task
@@ -15,7 +25,7 @@ starve() {
 	done 2>/dev/null
 	for fault in failslab fail_page_alloc; do
 		echo 0 >"/sys/kernel/debug/$fault/verbose"
-		echo -1 >"/sys/kernel/debug/$fault/times"
+		echo $MANY >"/sys/kernel/debug/$fault/times"
 		echo 1 >"/sys/kernel/debug/$fault/interval"
 		echo Y >"/sys/kernel/debug/$fault/task-filter"
 		echo N >"/sys/kernel/debug/$fault/ignore-gfp-wait"
@@ -40,6 +50,7 @@ high=$FILTER
 write_all 1 256
 starve 1
 write_all 2 64
+has_starved
 starve 0
 check fio --name=load --filename="$DISK0" --rw=randwrite --bs=256k --direct=1 --ioengine=libaio --iodepth=16 --size=64m \
 	--number_ios=64 --randseed=2 --verify=crc32c --verify_only --output=verify.out
