@@ -86,11 +86,6 @@ u64 bf_match_of(u32 ops)
 	return match;
 }
 
-bool bf_op_sends_data(u8 op)
-{
-	return op == BFUSE_OP_WRITE || op == BFUSE_OP_ZONE_APPEND;
-}
-
 /* Bits of the same mask become shifts: no table, no branches. */
 #define FLAG(name)	(opf & REQ_##name ? BFUSE_RQ_##name : 0)
 

@@ -410,7 +410,14 @@ long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg);
 void bf_inject_post(struct bf_queue *q);
 
 /* payload.c: data of a request */
-void bf_unstage(struct bf_request *rq);
+static inline void bf_unstage(struct bf_request *rq)
+{
+	if (unlikely(rq->staged)) {
+		kvfree(rq->staged);
+		rq->staged = NULL;
+	}
+}
+
 void bf_copy_from_bio(struct bio *bio, struct bvec_iter iter, void *to, u32 offset, u32 bytes);
 void bf_copy_to_bio(struct bio *bio, struct bvec_iter iter, const void *from, u32 offset, u32 bytes);
 void bf_zero_bio(struct bio *bio, struct bvec_iter iter, u32 offset, u32 bytes);
@@ -441,7 +448,11 @@ bool bf_bio_is_shared(const struct bio *bio);
 u64 bf_bio_sector(struct bio *bio, const struct bf_attachment *att);
 u64 bf_bio_cgroup(struct bio *bio);
 bool bf_bio_is_refused(struct bio *bio);
-bool bf_op_sends_data(u8 op);
+static inline bool bf_op_sends_data(u8 op)
+{
+	return op == BFUSE_OP_WRITE || op == BFUSE_OP_ZONE_APPEND;
+}
+
 
 #include "way.h"
 

@@ -193,15 +193,31 @@ static bool waits_too_long(struct bf_attachment *att, struct bf_queue *q)
 	return stuck;
 }
 
-/* One entry of the log, however many queues: it keeps only 256. */
-static void expire_tags(struct bf_attachment *att)
+/* Most of many attachments have none at a time. What comes just now is not late. */
+static bool has_tags(const struct bf_lane *lane)
+{
+	return READ_ONCE(lane->nr_tags) || READ_ONCE(lane->nr_joined);
+}
+
+/* How many there were. @now: whatever their time. */
+static u32 expire_tags(struct bf_attachment *att, u32 queue, bool now)
 {
 	struct bf_filter *f = att->filter;
-	u32 i, tag, late = 0;
+	u32 tag, late = 0;
+
+	for (tag = 0; tag < f->depth && has_tags(&att->lanes[queue]); tag++)
+		late += expire_tag(att, &f->queues[queue].requests[tag], now);
+	return late;
+}
+
+/* One entry of the log, however many queues: it keeps only 256. */
+static void expire(struct bf_attachment *att)
+{
+	struct bf_filter *f = att->filter;
+	u32 i, late = 0;
 
 	for (i = 0; i < f->nr_queues; i++)
-		for (tag = 0; tag < f->depth; tag++)
-			late += expire_tag(att, &f->queues[i].requests[tag], false);
+		late += expire_tags(att, i, false);
 	if (!late)
 		return;
 	bf_log(BFUSE_LOG_TIMEOUT, att, 0, late);
@@ -241,11 +257,10 @@ bool bf_is_owed(struct bf_attachment *att)
 void bf_deadline_now(struct bf_attachment *att)
 {
 	struct bf_filter *f = att->filter;
-	u32 i, tag, late = 0;
+	u32 i, late = 0;
 
 	for (i = 0; i < f->nr_queues; i++) {
-		for (tag = 0; tag < f->depth; tag++)
-			late += expire_tag(att, &f->queues[i].requests[tag], true);
+		late += expire_tags(att, i, true);
 		bf_settle_waiting(att, &f->queues[i]);
 	}
 	if (late)
@@ -257,7 +272,7 @@ static void watch_attachment(struct bf_attachment *att)
 	struct bf_filter *f = att->filter;
 	u32 i;
 
-	expire_tags(att);
+	expire(att);
 	for (i = 0; i < f->nr_queues; i++) {
 		struct bf_queue *q = &f->queues[i];
 

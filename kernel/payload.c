@@ -60,14 +60,6 @@ void bf_zero_bio(struct bio *bio, struct bvec_iter iter, u32 offset, u32 bytes)
 		memzero_bvec(&bv);
 }
 
-void bf_unstage(struct bf_request *rq)
-{
-	if (unlikely(rq->staged)) {
-		kvfree(rq->staged);
-		rq->staged = NULL;
-	}
-}
-
 static u32 *nr_sent(struct bf_request *rq)
 {
 	return &rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent;
