@@ -30,9 +30,9 @@ pass-notify        read,write  128           1,32    512    any
 layers-2           read,write  4             1,32    2048   any
 layers-2           read,write  128           1,32    512    any
 layers-8           read,write  4             1,32    2048   any
-layers-8           read,write  128           1,32    512    any
+layers-8           read,write  128           1,32    1024   any
 pass-copy          read,write  4             1,32    2048   any
-pass-copy          read,write  128           1,32    512    any
+pass-copy          read,write  128           1,32    1024   any
 payload-4-copy     read,write  4             1,32    2048   any
 payload-4-mapped   read,write  4             1,32    2048   any
 payload-64-copy    read,write  64            1,32    512    any
