@@ -23,12 +23,15 @@ static volatile bool over;
 static unsigned long seen, missed;
 
 /* All bytes of a write are the same, and change from write to write. */
-static void write_on(const char *device, int number)
+static void write_on(const char *device, int number, pid_t parent)
 {
 	unsigned char *buffer = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = open(device, O_WRONLY | O_DIRECT);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Or it was killed before. Then nobody would end this, and the filter's descriptor with it. */
+	if (getppid() != parent)
+		_exit(1);
 	for (unsigned int turn = 1;; turn++) {
 		memset(buffer, (int)(turn % 200 + 1), LENGTH);
 		if (pwrite(fd, buffer, LENGTH, (off_t)number * LENGTH) != LENGTH)
@@ -117,6 +120,7 @@ int main(int argc, char **argv)
 {
 	bool late = argc > 3 && !strcmp(argv[3], "late");
 	pthread_t threads[LOOKERS + 1];
+	pid_t parent = getpid();
 	size_t bytes;
 
 	if (argc < 3)
@@ -137,7 +141,7 @@ int main(int argc, char **argv)
 		err(1, "mmap or attach");
 	for (int i = 0; i < WRITERS; i++)
 		if (!fork())
-			write_on(argv[1], i);
+			write_on(argv[1], i, parent);
 	for (uintptr_t i = 0; i < LOOKERS; i++)
 		pthread_create(&threads[i], NULL, look_around, (void *)(i + 1));
 	pthread_create(&threads[LOOKERS], NULL, move_around,
