@@ -24,7 +24,11 @@ do {													\
 
 static struct bfuse_uring_enter *prep(int fd, unsigned int op, uint64_t user)
 {
-	return ring_prep(io_uring_get_sqe(&ring), fd, op, user);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	if (!sqe)
+		errx(1, "the submission queue is full");
+	return ring_prep(sqe, fd, op, user);
 }
 
 /* A command of these fields must not wait. */
@@ -190,13 +194,12 @@ static void polls(const char *device)
 	finish_reader(reader, rq.tag);
 
 	/* Again, and there is a new edge; the command is told as well. */
-	prep(r.fd, BFUSE_ENTER, 5)->min_requests = 1;
-	io_uring_submit(&ring);
-	reader = start_reader(device);
+	reader = 0;
 	/* Where a command can't be cancelled it has an end of its own, on a busy machine before anything comes. */
-	while (!(ready = ring_run(&ring, 5))) {
+	for (ready = 0; !ready; ready = ring_run(&ring, 5)) {
 		prep(r.fd, BFUSE_ENTER, 5)->min_requests = 1;
 		io_uring_submit(&ring);
+		reader = reader ?: start_reader(device);
 	}
 	expect(ready, 1);
 	expect(epoll_soon(edge), 1);
