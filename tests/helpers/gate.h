@@ -188,19 +188,6 @@ static inline void gate_close(void)
 	close(from_gate);
 }
 
-static inline struct bfuse_request next_done(struct raw *r, uint64_t tag)
-{
-	struct bfuse_request rq;
-	struct bfuse_enter e;
-
-	do {
-		while (!raw_pop(r, 0, &rq))
-			if (raw_enter(r, &e, 1, 0))
-				err(1, "BFUSE_ENTER");
-	} while (rq.kind != BFUSE_DONE || rq.tag != tag);
-	return rq;
-}
-
 /* Registered, attached, with both targets; the arguments are DEVICE OTHER FILE. */
 static inline struct raw gate_filter(int argc, char **argv)
 {

@@ -11,14 +11,8 @@
 /* The completion of @tag, which must be held. */
 static struct bfuse_request next_held(struct raw *r, uint64_t tag)
 {
-	struct bfuse_request rq;
-	struct bfuse_enter e;
+	struct bfuse_request rq = next_done(r, tag);
 
-	do {
-		while (!raw_pop(r, 0, &rq))
-			if (raw_enter(r, &e, 1, 0))
-				err(1, "BFUSE_ENTER");
-	} while (rq.kind != BFUSE_DONE || rq.tag != tag);
 	expect(rq.flags & BFUSE_RQ_HELD, "flags %#x", rq.flags);
 	return rq;
 }

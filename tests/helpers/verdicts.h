@@ -97,4 +97,18 @@ static inline unsigned char *bytes_of(unsigned char c, uint32_t bytes)
 	return memset(malloc(bytes), c, bytes);
 }
 
+/* The completion of @tag; what else comes meanwhile is dropped. */
+static inline struct bfuse_request next_done(struct raw *r, uint64_t tag)
+{
+	struct bfuse_request rq;
+	struct bfuse_enter e;
+
+	do {
+		while (!raw_pop(r, 0, &rq))
+			if (raw_enter(r, &e, 1, 0))
+				err(1, "BFUSE_ENTER");
+	} while (rq.kind != BFUSE_DONE || rq.tag != tag);
+	return rq;
+}
+
 #endif
