@@ -73,21 +73,33 @@ bool bf_hook_active(void);
 
 /* device.c: the filtered disks and their chains */
 bool bf_disk_is_hardware(const struct gendisk *disk);
-#define BF_HASH_BITS	12	/* some for each of 1,000 devices: the bucket of one that is not filtered is to be empty */
-extern struct hlist_head bf_devices[1 << BF_HASH_BITS];
+/*
+ * A filtered disk's hash has its bit set; beside 1,000 filtered disks one in 65 others has such a hash, too. What is
+ * left when BF_BUCKET_SHIFT bits of it are dropped is the disk's bucket, so those who share a bit share the bucket.
+ */
+#define BF_HASH_BITS	16
+#define BF_BUCKET_SHIFT	6
+extern unsigned long bf_filtered[BITS_TO_LONGS(1 << BF_HASH_BITS)];
+extern struct hlist_head bf_devices[1 << (BF_HASH_BITS - BF_BUCKET_SHIFT)];
 
-/* Empty for most disks that are not filtered; to see that needs no protection. In the hook, for each bio in the system. */
-static __always_inline struct hlist_head *bf_device_bucket(const struct gendisk *disk)
+static __always_inline unsigned int bf_disk_hash(const struct gendisk *disk)
 {
-	return &bf_devices[hash_ptr(disk, BF_HASH_BITS)];
+	return hash_ptr(disk, BF_HASH_BITS);
+}
+
+/* That it is not needs no protection to be seen. In the hook, for each bio in the system. */
+static __always_inline bool bf_may_be_filtered(unsigned int hash)
+{
+	return test_bit(hash, bf_filtered);
 }
 
 /* Under RCU (in the hook: with preemption disabled) or bf_lock. */
-static __always_inline struct bf_device *bf_device_in(const struct hlist_head *bucket, const struct gendisk *disk)
+static __always_inline struct bf_device *bf_device_hashed(unsigned int hash, const struct gendisk *disk)
 {
 	struct bf_device *dev;
 
-	hlist_for_each_entry_rcu(dev, bucket, node, lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
+	hlist_for_each_entry_rcu(dev, &bf_devices[hash >> BF_BUCKET_SHIFT], node,
+				 lockdep_is_held(&bf_mutex) || rcu_read_lock_any_held())
 		if (dev->disk == disk)
 			return dev;
 	return NULL;
@@ -95,7 +107,7 @@ static __always_inline struct bf_device *bf_device_in(const struct hlist_head *b
 
 static __always_inline struct bf_device *bf_device_find(const struct gendisk *disk)
 {
-	return bf_device_in(bf_device_bucket(disk), disk);
+	return bf_device_hashed(bf_disk_hash(disk), disk);
 }
 
 /* A bit of a mask of the kernel's own operations; an empty flush has that of REQ_OP_FLUSH, which no bio has. */

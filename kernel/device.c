@@ -11,7 +11,8 @@
  */
 #include "blkfilter.h"
 
-struct hlist_head bf_devices[1 << BF_HASH_BITS];
+unsigned long bf_filtered[BITS_TO_LONGS(1 << BF_HASH_BITS)];
+struct hlist_head bf_devices[1 << (BF_HASH_BITS - BF_BUCKET_SHIFT)];
 
 /*
  * Who may wait while submitting. A driver with submit_bio is stacked; a disk without a parent device (loop, nbd,
@@ -150,8 +151,23 @@ u64 bf_device_bypassed(const struct bf_device *dev)
 
 void bf_device_publish(struct bf_device *dev)
 {
+	unsigned int hash = bf_disk_hash(dev->disk);
+
 	lockdep_assert_held(&bf_mutex);
-	hlist_add_head_rcu(&dev->node, &bf_devices[hash_ptr(dev->disk, BF_HASH_BITS)]);
+	set_bit(hash, bf_filtered);
+	hlist_add_head_rcu(&dev->node, &bf_devices[hash >> BF_BUCKET_SHIFT]);
+}
+
+static void unpublish(struct bf_device *dev)
+{
+	unsigned int hash = bf_disk_hash(dev->disk);
+	struct bf_device *other;
+
+	hlist_del_init_rcu(&dev->node);
+	hlist_for_each_entry(other, &bf_devices[hash >> BF_BUCKET_SHIFT], node)
+		if (bf_disk_hash(other->disk) == hash)
+			return;
+	clear_bit(hash, bf_filtered);
 }
 
 static void sum_up(struct bf_device *dev)
@@ -207,7 +223,7 @@ void bf_chain_insert(struct bf_attachment *att)
 static void unpublish_unused(struct bf_device *dev)
 {
 	if (list_empty(&dev->chain) && !dev->holders)
-		hlist_del_init_rcu(&dev->node);
+		unpublish(dev);
 }
 
 /* Readers may still see it for a grace period. */

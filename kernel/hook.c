@@ -98,13 +98,13 @@ static void notrace callback(unsigned long ip, unsigned long parent_ip, struct f
 {
 	struct bio *bio = (struct bio *)ftrace_regs_get_argument(fregs, 0);
 	const struct gendisk *disk = bio->bi_bdev->bd_disk;
-	const struct hlist_head *bucket = bf_device_bucket(disk);
+	unsigned int hash = bf_disk_hash(disk);
 	struct bf_device *dev;
 
-	if (likely(hlist_empty(bucket)))
+	if (likely(!bf_may_be_filtered(hash)))
 		return;
 	preempt_disable_notrace();
-	dev = bf_device_in(bucket, disk);
+	dev = bf_device_hashed(hash, disk);
 	if (dev && !is_settled(dev, bio)) {
 		decide(dev, bio, fregs);
 		return;

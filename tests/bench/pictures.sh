@@ -16,11 +16,12 @@ STYLE='
 bars() {
 	jq -r --arg kernel "$2" '
 		[.[] | select(.kernel == $kernel and .block == 4096)] as $all
-		| def bare($op; $d): first($all[] | select(.case == "bare" and .op == $op and .depth == $d) | .instructions);
+		| def found($case; $op; $d): first($all[] | select(.case == $case and .op == $op and .depth == $d) | .instructions) // null;
+		def bare($case; $op; $d): found($case | sub(".*-"; "bare-"); $op; $d) // found("bare"; $op; $d);
 		["unattached-1000", "no-interest", "bitmap-no", "cow-steady", "range-no", "mark", "dm-linear", "pass", "layers-8",
 			"ublk-loop-zc-batch", "ublk-loop", "dm-snapshot-steady", "cow-first", "nbd", "dm-snapshot-first"][] as $case
 		| (if ($case | test("^cow|snapshot|mark")) then "write" else "read" end) as $op
-		| [1, 32] | map(. as $d | first($all[] | select(.case == $case and .op == $op and .depth == $d) | .instructions - bare($op; $d)))
+		| [1, 32] | map(. as $d | found($case; $op; $d) | select(.) - bare($case; $op; $d))
 		| select(length == 2)
 		| "\"\($case)\(if $op == "write" then " (write)" else "" end)\" \(.[0]) \(.[1])"' "$1"
 }

@@ -4,7 +4,10 @@
 
 # Blocks are in KiB; ios is how many I/Os are measured: large and dear ones need fewer to be repeatable,
 # and where little is added many show how much: what else a kernel does meanwhile (it looks at memory's age, it makes larger pages) differs
-# by some 50,000 instructions from run to run, and with a thousand devices what it takes to start a program by 300,000. What another case is compared with has at least its operations, blocks and depths.
+# by some 50,000 instructions from run to run, and with a thousand devices what it takes to start a program by 300,000.
+#
+# A case is compared with bare or, where there is one with its number, with that: bare-1000 is one device among a thousand to which
+# nothing is attached. It has at least the operations, blocks and depths of what is compared with it.
 PLAN='
 case               ops         blocks        depths  ios    kernels
 bare               read,write  4             1,32    8192   any
@@ -48,6 +51,7 @@ ublk-null          read,write  4             1,32    2048   7.3
 ublk-loop          read,write  4             1,32    2048   7.3
 ublk-loop-zc       read,write  4             1,32    2048   7.3
 ublk-loop-zc-batch read,write  4             1,32    2048   7.3
+bare-1000          read,write  4             1,32    24576   any
 unattached-1000    read,write  4             1,32    24576   any
 '
 
@@ -76,10 +80,12 @@ plan() {
 			name[++lines] = case_name
 			what[lines] = kind
 			ios[lines] = number
-			if (index(only, " " case_name " ")) chosen[kind] = 1
+			if (!index(only, " " case_name " ")) return
+			chosen["bare " kind] = 1
+			sub(/.*-/, "", case_name)
+			chosen["bare-" case_name " " kind] = 1
 		}
 		function is_wanted(i) {
-			if (only == "  " || index(only, " " name[i] " ")) return 1
-			return name[i] == "bare" && what[i] in chosen
+			return only == "  " || index(only, " " name[i] " ") || (name[i] " " what[i]) in chosen
 		}' <<<"$PLAN"
 }

@@ -14,7 +14,13 @@ TABLE='
 		value[row, column] = $6
 	}
 	function above(i, column) {
-		return value[row_of[i], column] - value[kernel[i] " bare", column]
+		return value[row_of[i], column] - value[base(i), column]
+	}
+	function base(i,  one) {
+		one = name[i]
+		sub(/.*-/, "bare-", one)
+		one = kernel[i] " " one
+		return one in rows && one != row_of[i] ? one : kernel[i] " bare"
 	}'
 
 # table: for people: instructions, and how many more than bare.

@@ -5,6 +5,7 @@
 
 if planned unattached-1000; then
 	many_devices 1000
+	measure bare-1000
 	# shellcheck disable=SC2154 # many_devices
 	serve "$BLKFILTER/bin/bench-filter" --queues 1 --depth 2048 --ready-fd 1 "${many[@]}"
 	measure unattached-1000
