@@ -40,21 +40,44 @@ no_leaks() {
 	return 1
 }
 
+# look_at_disks: requests that a driver has count as in flight; what waits for a driver is only in debugfs.
+look_at_disks() {
+	grep -v '^ *0 *0$' /sys/block/*/inflight || true
+	grep -s . /sys/kernel/debug/block/*/{requeue_list,hctx*/{state,dispatch,busy}} || true
+}
+
+# read_disks: by each processor, so in each queue. When a device or who emulates it has forgotten to tell of a completion, or was not told
+# of a request, this is stuck as well, or it is what makes the others go on.
+read_disks() {
+	local disk cpu
+	for disk in /sys/block/*/device; do
+		disk=/dev/$(basename "$(dirname "$disk")")
+		for ((cpu = 0; cpu < $(nproc); cpu++)); do
+			timeout -k 1 5 taskset -c "$cpu" dd if="$disk" of=/dev/null bs=4k count=1 iflag=direct status=none ||
+				echo "$disk, read by processor $cpu: status $?"
+		done
+	done
+}
+
 # explain_hang: what everybody is waiting for, and what is in whose hands.
 explain_hang() {
 	local file
 	echo '--- threads'
-	ps --deselect --ppid 2 -L -o pid,tid,ppid,stat,time,wchan:32,args
+	ps -e -L -o pid,tid,ppid,stat,time,wchan:32,args
 	for file in $(ps --deselect --ppid 2 -L -o pid=,tid= | awk '$1 > 1 { print "/proc/" $1 "/task/" $2 "/stack" }'); do
 		echo "$file" && cat "$file"
 	done 2>/dev/null
-	echo '--- requests in flight'
-	grep -v '^ *0 *0$' /sys/block/*/inflight || true
+	echo '--- requests'
+	look_at_disks
 	echo '--- the filters'
+	cat /sys/module/blkfilter/refcnt || true
 	timeout 5 "$BLKFILTER/bin/bfuse" list || true
 	timeout 5 "$BLKFILTER/bin/bfuse" stat --json || true
 	timeout 5 "$BLKFILTER/bin/bfuse" events --past | tail -n 20 || true
 	echo '--- blocked tasks'
 	echo w >/proc/sysrq-trigger
 	dmesg | sed -n '/Show Blocked State/,$p'
+	echo '--- after a read of each disk'
+	read_disks
+	look_at_disks
 }
