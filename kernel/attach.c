@@ -208,11 +208,12 @@ static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_at
 		bf_attachment_put(att);
 		return err;
 	}
+	/* From now on there is something to watch: also while finish() waits for a drain, and that for the filter. */
+	mod_delayed_work(bf_wq, &f->watch, 1);
 	err = finish(att, drain, dead, arg);
 	bf_drain_end(drain);
 	arg->attachment = att->id;
 	arg->policy = att->interest.policy;
-	mod_delayed_work(bf_wq, &f->watch, 1);
 	if (foreign && !err)
 		bf_queue_post_event(f, xchg(&att->attached, NULL));
 	bf_attachment_put(att);

@@ -252,7 +252,7 @@ enum bf_offer { BF_TAKEN, BF_BYPASS };
 enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin,
 			     struct bf_queue **wake);
 void bf_queue_pump(struct bf_queue *q);
-bool bf_queue_has_pending(struct bf_queue *q);
+void bf_queue_catch_up(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
 void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att);

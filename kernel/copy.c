@@ -213,6 +213,17 @@ static void end_piece(struct bf_request *rq, struct bf_batch *batch)
 		finish(rq, rq->way->copy_error, batch);
 }
 
+/* NULL: there is no memory. What it has given back may be what another request has looked for meanwhile, and starves for. */
+static struct bf_piece *more_room(struct bf_request *rq)
+{
+	const struct bf_way *way = rq->way;
+	struct bf_piece *piece = bf_piece_get(rq, min(way->copy_length - READ_ONCE(way->given), PIECE_BYTES));
+
+	if (!piece)
+		bf_way_fed(rq->att->ways);
+	return piece;
+}
+
 /*
  * As many pieces as are good for it and get memory. False: not even one. Else as above. The caller owes bf_steps_end().
  */
@@ -231,7 +242,7 @@ bool bf_copy_feed(struct bf_request *rq, struct bf_batch *batch)
 		read_part(piece, batch);
 		piece = NULL;
 		if (--more && READ_ONCE(way->given) < way->copy_length)
-			piece = bf_piece_get(rq, min(way->copy_length - READ_ONCE(way->given), PIECE_BYTES));
+			piece = more_room(rq);
 	}
 	if (piece)
 		bf_leg_put(&piece->leg);

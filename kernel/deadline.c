@@ -278,10 +278,7 @@ static void watch_attachment(struct bf_attachment *att)
 
 		if (waits_too_long(att, q))
 			bf_settle_waiting(att, q);
-		if (bf_queue_has_pending(q)) {
-			bf_queue_pump(q);
-			bf_inject_post(q);
-		}
+		bf_queue_catch_up(q);
 	}
 }
 

@@ -66,9 +66,13 @@ static int wait(struct bf_queue *q, u32 min, u64 timeout_ns)
 	if (bf_queue_over(q, min))
 		return 0;
 	atomic_inc(&q->waiters);
-	/* Pairs with stall(): either it sees the waiter, or we see what it did. */
+	/*
+	 * Pairs with stall(): either it sees the waiter, or we see what it did. And with bf_queue_offer(): either that sees
+	 * the room that our reading has made, or we see what has found none.
+	 */
 	smp_mb__after_atomic();
 	bf_unstall(q->filter);
+	bf_queue_catch_up(q);
 	if (timeout_ns)
 		err = wait_event_interruptible_hrtimeout(q->wait, bf_queue_over(q, min),
 							 ns_to_ktime(min_t(u64, timeout_ns, KTIME_MAX)));
@@ -109,10 +113,7 @@ static int enter_queue(struct bf_queue *q, struct bfuse_enter *arg)
 		arg->reason = BFUSE_REASON_RING;
 		err = -EINVAL;
 	}
-	if (bf_queue_has_pending(q)) {
-		bf_queue_pump(q);
-		bf_inject_post(q);
-	}
+	bf_queue_catch_up(q);
 	if (!err && arg->min_requests)
 		err = wait(q, arg->min_requests, arg->timeout_ns);
 	arg->ready = bf_queue_ready(q);

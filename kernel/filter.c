@@ -393,13 +393,12 @@ __poll_t bf_filter_poll(struct bf_filter *f, struct file *file, struct poll_tabl
 	u32 i;
 
 	poll_wait(file, &f->poll_wait, wait);
+	/* As in BFUSE_ENTER: see wait(). */
+	smp_mb();
 	if (READ_ONCE(f->dead))
 		return EPOLLERR | EPOLLHUP;
 	for (i = 0; i < f->nr_queues; i++) {
-		if (bf_queue_has_pending(&f->queues[i])) {
-			bf_queue_pump(&f->queues[i]);
-			bf_inject_post(&f->queues[i]);
-		}
+		bf_queue_catch_up(&f->queues[i]);
 		if (bf_queue_ready(&f->queues[i]))
 			return EPOLLIN | EPOLLRDNORM;
 	}

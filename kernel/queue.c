@@ -266,6 +266,36 @@ static u32 queue_for(const struct bf_attachment *att, struct bio *bio, const str
 	return div_u64(bf_bio_sector(bio, att), att->dev->zone_sectors) % nr;
 }
 
+static bool may_serve(const struct bf_attachment *att)
+{
+	if (att->state == BFUSE_STATE_STALLED)
+		return att->interest.policy == BFUSE_POLICY_HOLD && time_after(jiffies, READ_ONCE(att->probe));
+	return att->state == BFUSE_STATE_LIVE;
+}
+
+/* One whose attachment can't be served now, or must leave the last tags to others, keeps its bios. */
+static struct bf_lane *next_lane(struct bf_queue *q)
+{
+	struct bf_lane *lane;
+
+	list_for_each_entry(lane, &q->hungry, hungry)
+		if (!lane->att->adopting && may_serve(lane->att) && q->nr_free > bf_lane_reserve(lane, q))
+			return lane;
+	return NULL;
+}
+
+/*
+ * True: it need not have waited. The filter, which has no lock, has read since tag_get() looked, and may have looked for what
+ * waits before there was anything.
+ */
+static bool wait_in_lane(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
+{
+	bf_lane_wait(lane, q, bio, origin, false);
+	/* Pairs with wait() in enter.c, and who else looks before it sleeps. */
+	smp_mb();
+	return bf_ring_room(q) && next_lane(q);
+}
+
 /*
  * Presents @bio to one attachment. Process context, under RCU, does not sleep. *@wake, if not NULL, is to be woken for it:
  * bf_queue_wake_plugged().
@@ -280,7 +310,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	struct bf_lane *lane = &att->lanes[q - f->queues];
 	struct bf_request *rq = NULL;
 	u8 op = bf_bio_op(bio);
-	bool sent = true;
+	bool sent = true, missed = false;
 	enum admission way;
 	unsigned long flags;
 
@@ -300,7 +330,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	if (rq)
 		sent = deliver(rq, lane, bio, op, origin, false, &flags);
 	else if (way == SEND || way == WAIT)
-		bf_lane_wait(lane, q, bio, origin, false);
+		missed = wait_in_lane(lane, q, bio, origin);
 	spin_unlock_irqrestore(&q->lock, flags);
 
 	if (way == PASS_BY) {
@@ -316,6 +346,8 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 		bf_settle_tag(rq);
 	} else if (rq) {
 		*wake = q;
+	} else if (unlikely(missed)) {
+		bf_queue_pump(q);
 	}
 	return BF_TAKEN;
 }
@@ -376,7 +408,7 @@ static void finish(struct bf_request *rq)
 }
 
 /* Has something become possible that only the filter's reading could make so? */
-bool bf_queue_has_pending(struct bf_queue *q)
+static bool has_pending(struct bf_queue *q)
 {
 	return !list_empty(&q->hungry) || !list_empty(&q->done) || !list_empty(&q->read) || !list_empty(&q->events) ||
 	       !list_empty(&q->injected);
@@ -405,24 +437,6 @@ static void post_pending(struct bf_queue *q)
 		else
 			kfree(ev);
 	}
-}
-
-static bool may_serve(const struct bf_attachment *att)
-{
-	if (att->state == BFUSE_STATE_STALLED)
-		return att->interest.policy == BFUSE_POLICY_HOLD && time_after(jiffies, READ_ONCE(att->probe));
-	return att->state == BFUSE_STATE_LIVE;
-}
-
-/* One whose attachment can't be served now, or must leave the last tags to others, keeps its bios. */
-static struct bf_lane *next_lane(struct bf_queue *q)
-{
-	struct bf_lane *lane;
-
-	list_for_each_entry(lane, &q->hungry, hungry)
-		if (!lane->att->adopting && may_serve(lane->att) && q->nr_free > bf_lane_reserve(lane, q))
-			return lane;
-	return NULL;
 }
 
 /* Lanes take turns. */
@@ -473,6 +487,15 @@ void bf_queue_pump(struct bf_queue *q)
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (before)
 		bf_queue_wake(q);
+}
+
+/* The filter may have read, or answered: what only waits for that goes on. As bf_queue_pump(). */
+void bf_queue_catch_up(struct bf_queue *q)
+{
+	if (likely(!has_pending(q)))
+		return;
+	bf_queue_pump(q);
+	bf_inject_post(q);
 }
 
 /* Any context. Payload is copied by a worker, not in an interrupt. */

@@ -50,6 +50,7 @@ static u8 era;
 
 static DEFINE_SPINLOCK(stray_lock);
 static struct bio_list stray_bios = BIO_EMPTY_LIST;
+static struct workqueue_struct *loose_wq;	/* each may wait for a device of its own, for any time */
 static void submit_strays(struct work_struct *work);
 static DECLARE_WORK(stray_work, submit_strays);
 
@@ -93,10 +94,8 @@ void bf_loose_endio(struct bio *bio)
 		atomic_dec(&unseen[its_era - 1]);
 }
 
-static bool mark_loose(struct bio *bio, const struct bf_origin *origin, gfp_t gfp)
+static bool mark_loose(struct bio *bio, const struct bf_origin *origin, struct loose_mark *loose)
 {
-	struct loose_mark *loose = mempool_alloc(&mark_pool, gfp);
-
 	if (!loose)
 		return false;
 	atomic_inc(&nr_loose);
@@ -107,10 +106,13 @@ static bool mark_loose(struct bio *bio, const struct bf_origin *origin, gfp_t gf
 	return true;
 }
 
-/* Any context. A bio that waits without a mark, for lack of memory, only loses its origin. */
+/*
+ * Any context. A bio that waits without a mark, for lack of memory, only loses its origin. The reserve is not for these: they may
+ * wait for an hour, for a successor, and those who can't do without would wait for them.
+ */
 bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin)
 {
-	return mark_loose(bio, origin, GFP_NOWAIT | __GFP_NOWARN);
+	return mark_loose(bio, origin, kmem_cache_alloc(mark_cache, GFP_NOWAIT | __GFP_NOWARN));
 }
 
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)
@@ -214,7 +216,7 @@ static void submit_later(struct bio *bio)
 		bf_device_submit(dev, bio);
 	} else {
 		INIT_WORK(&loose->work, submit_loose);
-		queue_work(bf_wq, &loose->work);
+		queue_work(loose_wq, &loose->work);
 	}
 	rcu_read_unlock();
 }
@@ -231,7 +233,7 @@ static void submit_strays(struct work_struct *work)
 	spin_unlock_irq(&stray_lock);
 
 	while ((bio = bio_list_pop(&bios))) {
-		mark_loose(bio, &nobody, GFP_NOIO);
+		mark_loose(bio, &nobody, mempool_alloc(&mark_pool, GFP_NOIO));
 		submit_later(bio);
 		atomic_dec(&nr_strays);
 	}
@@ -242,7 +244,7 @@ static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
 {
 	unsigned long flags;
 
-	if (mark_loose(bio, origin, GFP_NOWAIT | __GFP_NOWARN)) {
+	if (mark_loose(bio, origin, mempool_alloc(&mark_pool, GFP_NOWAIT | __GFP_NOWARN))) {
 		submit_later(bio);
 		return;
 	}
@@ -250,7 +252,7 @@ static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
 	spin_lock_irqsave(&stray_lock, flags);
 	bio_list_add(&stray_bios, bio);
 	spin_unlock_irqrestore(&stray_lock, flags);
-	queue_work(bf_wq, &stray_work);
+	queue_work(loose_wq, &stray_work);
 }
 
 /* bio_chain_endio(), whose name isn't exported. */
@@ -448,8 +450,14 @@ int bf_request_init(void)
 	if (err)
 		goto no_pool;
 	err = bioset_init(&clones, BIO_POOL_SIZE, 0, 0);
-	if (!err)
+	if (err)
+		goto no_clones;
+	loose_wq = alloc_workqueue("blkfilter/loose", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (loose_wq)
 		return 0;
+	err = -ENOMEM;
+	bioset_exit(&clones);
+no_clones:
 	mempool_exit(&mark_pool);
 no_pool:
 	kmem_cache_destroy(mark_cache);
@@ -458,7 +466,7 @@ no_pool:
 
 void bf_request_exit(void)
 {
-	flush_work(&stray_work);
+	destroy_workqueue(loose_wq);
 	wait_event(loose_wait, !atomic_read(&nr_loose));
 	/* The ends of completions, before what they free to goes: in interrupts, and in tasks that may be preempted there. */
 	synchronize_rcu();

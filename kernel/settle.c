@@ -213,12 +213,13 @@ static void settle_dead_tags(struct bf_attachment *att, struct bf_queue *q)
 		settle_dead_tag(att, &q->requests[tag]);
 }
 
+/* What waits is an heir's, if there is one. */
 static struct bio *pop_waiting(struct bf_lane *lane, struct bf_queue *q, struct bf_origin *origin)
 {
 	struct bio *bio;
 
 	spin_lock_irq(&q->lock);
-	bio = bio_list_pop(&lane->waiting);
+	bio = READ_ONCE(lane->att->heir) ? NULL : bio_list_pop(&lane->waiting);
 	if (bio) {
 		if (!--lane->nr_waiting)
 			list_del_init(&lane->hungry);
@@ -249,7 +250,7 @@ void bf_settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 
 /*
  * The state of @att has been set, so nothing is added to what is found here (but for bios that wait under hold). The
- * caller holds a reference. @dead: also what the filter has. What waits is an heir's, if there is one.
+ * caller holds a reference. @dead: also what the filter has.
  */
 void bf_settle_lanes(struct bf_attachment *att, bool dead)
 {
@@ -261,7 +262,7 @@ void bf_settle_lanes(struct bf_attachment *att, bool dead)
 
 		if (dead)
 			settle_dead_tags(att, q);
-		if (!holds(att) && !READ_ONCE(att->heir))
+		if (!holds(att))
 			bf_settle_waiting(att, q);
 	}
 }

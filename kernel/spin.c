@@ -45,16 +45,13 @@ static bool apply(struct bf_queue *q)
 	return !err;
 }
 
-/* Something that only waits for the filter's reading goes on when it has read. */
-static void pump(struct bf_queue *q, u32 *head)
+/* Has the filter read since? */
+static bool has_read(const struct bf_queue *q, u32 *head)
 {
-	u32 now = READ_ONCE(q->head->request_head);
+	u32 before = *head;
 
-	if (now == *head || !bf_queue_has_pending(q))
-		return;
-	*head = now;
-	bf_queue_pump(q);
-	bf_inject_post(q);
+	*head = READ_ONCE(q->head->request_head);
+	return *head != before;
 }
 
 static void look(struct bf_queue *q)
@@ -66,11 +63,13 @@ static void look(struct bf_queue *q)
 		if (has_verdicts(q)) {
 			if (!apply(q))
 				return;
+			bf_queue_catch_up(q);
 			end = ktime_get_ns() + q->spin_ns;
 		} else if (ktime_get_ns() > end) {
 			return;
 		}
-		pump(q, &head);
+		if (has_read(q, &head))
+			bf_queue_catch_up(q);
 		cpu_relax();
 		cond_resched_tasks_rcu_qs();
 	}

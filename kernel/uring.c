@@ -153,9 +153,10 @@ static int stay(struct bf_queue *q, struct io_uring_cmd *cmd, u32 min, unsigned 
 		io_uring_cmd_complete_in_task(cmd, finish);
 		return -EIOCBQUEUED;
 	}
-	/* Pairs with wq_has_sleeper() in bf_queue_wake(), and with stall(): they see the waiter, or we see what they did. */
+	/* Pairs with wq_has_sleeper() in bf_queue_wake(), and as in wait(): they see the waiter, or we see what they did. */
 	smp_mb();
 	bf_unstall(q->filter);
+	bf_queue_catch_up(q);
 	if (bf_queue_ready(q) >= min || READ_ONCE(q->filter->dead) || READ_ONCE(q->wake))
 		bf_queue_rouse(q);
 	if (BF_URING_PATIENCE)
