@@ -293,7 +293,8 @@ static bool wait_in_lane(struct bf_lane *lane, struct bf_queue *q, struct bio *b
 	bf_lane_wait(lane, q, bio, origin, false);
 	/* Pairs with wait() in enter.c, and who else looks before it sleeps. */
 	smp_mb();
-	return bf_ring_room(q) && next_lane(q);
+	return bf_ring_room(q) && !lane->att->dev->zone_sectors && !lane->att->adopting && may_serve(lane->att) &&
+	       q->nr_free > bf_lane_reserve(lane, q);
 }
 
 /*

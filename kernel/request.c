@@ -112,7 +112,7 @@ static bool mark_loose(struct bio *bio, const struct bf_origin *origin, struct l
  */
 bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin)
 {
-	return mark_loose(bio, origin, kmem_cache_alloc(mark_cache, GFP_NOWAIT | __GFP_NOWARN));
+	return mark_loose(bio, origin, kmem_cache_alloc(mark_cache, GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC | __GFP_NORETRY));
 }
 
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)
@@ -252,7 +252,7 @@ static void submit_unseen(struct bio *bio, const struct bf_origin *origin)
 	spin_lock_irqsave(&stray_lock, flags);
 	bio_list_add(&stray_bios, bio);
 	spin_unlock_irqrestore(&stray_lock, flags);
-	queue_work(loose_wq, &stray_work);
+	queue_work(bf_wq, &stray_work);
 }
 
 /* bio_chain_endio(), whose name isn't exported. */
@@ -466,6 +466,7 @@ no_pool:
 
 void bf_request_exit(void)
 {
+	flush_work(&stray_work);
 	destroy_workqueue(loose_wq);
 	wait_event(loose_wait, !atomic_read(&nr_loose));
 	/* The ends of completions, before what they free to goes: in interrupts, and in tasks that may be preempted there. */

@@ -17,7 +17,7 @@ bars() {
 	jq -r --arg kernel "$2" '
 		[.[] | select(.kernel == $kernel and .block == 4096)] as $all
 		| def found($case; $op; $d): first($all[] | select(.case == $case and .op == $op and .depth == $d) | .instructions) // null;
-		def bare($case; $op; $d): found($case | sub(".*-"; "bare-"); $op; $d) // found("bare"; $op; $d);
+		def bare($case; $op; $d): ($case | select(test("-")) | found(sub(".*-"; "bare-"); $op; $d)) // found("bare"; $op; $d);
 		["unattached-1000", "no-interest", "bitmap-no", "cow-steady", "range-no", "mark", "dm-linear", "pass", "layers-8",
 			"ublk-loop-zc-batch", "ublk-loop", "dm-snapshot-steady", "cow-first", "nbd", "dm-snapshot-first"][] as $case
 		| (if ($case | test("^cow|snapshot|mark")) then "write" else "read" end) as $op
