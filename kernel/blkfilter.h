@@ -276,6 +276,8 @@ void bf_lane_get(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_put(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_join(struct bf_lane *lane);
 void bf_lane_part(struct bf_lane *lane);
+bool bf_lane_may_go(const struct bf_lane *lane, const struct bf_queue *q);
+struct bf_lane *bf_lane_next(struct bf_queue *q);
 u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q);
 void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
 		  bool again);

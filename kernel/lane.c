@@ -78,3 +78,27 @@ void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, con
 		bio_list_add(&lane->waiting, bio);
 	}
 }
+
+static bool may_serve(const struct bf_attachment *att)
+{
+	if (att->state == BFUSE_STATE_STALLED)
+		return att->interest.policy == BFUSE_POLICY_HOLD && time_after(jiffies, READ_ONCE(att->probe));
+	return att->state == BFUSE_STATE_LIVE;
+}
+
+/* Under the lock. One whose attachment can't be served now, or must leave the last tags to others, keeps its bios. */
+bool bf_lane_may_go(const struct bf_lane *lane, const struct bf_queue *q)
+{
+	return !lane->att->adopting && may_serve(lane->att) && q->nr_free > bf_lane_reserve(lane, q);
+}
+
+/* Under the lock: the one whose turn it is. */
+struct bf_lane *bf_lane_next(struct bf_queue *q)
+{
+	struct bf_lane *lane;
+
+	list_for_each_entry(lane, &q->hungry, hungry)
+		if (bf_lane_may_go(lane, q))
+			return lane;
+	return NULL;
+}

@@ -266,35 +266,16 @@ static u32 queue_for(const struct bf_attachment *att, struct bio *bio, const str
 	return div_u64(bf_bio_sector(bio, att), att->dev->zone_sectors) % nr;
 }
 
-static bool may_serve(const struct bf_attachment *att)
-{
-	if (att->state == BFUSE_STATE_STALLED)
-		return att->interest.policy == BFUSE_POLICY_HOLD && time_after(jiffies, READ_ONCE(att->probe));
-	return att->state == BFUSE_STATE_LIVE;
-}
-
-/* One whose attachment can't be served now, or must leave the last tags to others, keeps its bios. */
-static struct bf_lane *next_lane(struct bf_queue *q)
-{
-	struct bf_lane *lane;
-
-	list_for_each_entry(lane, &q->hungry, hungry)
-		if (!lane->att->adopting && may_serve(lane->att) && q->nr_free > bf_lane_reserve(lane, q))
-			return lane;
-	return NULL;
-}
-
 /*
  * True: it need not have waited. The filter, which has no lock, has read since tag_get() looked, and may have looked for what
- * waits before there was anything.
+ * waits before there was anything. On a zoned device its write must not overtake one that is just being copied.
  */
 static bool wait_in_lane(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
 {
 	bf_lane_wait(lane, q, bio, origin, false);
 	/* Pairs with wait() in enter.c, and who else looks before it sleeps. */
 	smp_mb();
-	return bf_ring_room(q) && !lane->att->dev->zone_sectors && !lane->att->adopting && may_serve(lane->att) &&
-	       q->nr_free > bf_lane_reserve(lane, q);
+	return bf_ring_room(q) && !lane->att->dev->zone_sectors && bf_lane_may_go(lane, q);
 }
 
 /*
@@ -476,7 +457,7 @@ void bf_queue_pump(struct bf_queue *q)
 		reap_read(q);
 		post_pending(q);
 	}
-	while (!q->filter->dead && (lane = next_lane(q)) && (rq = tag_get(q, lane))) {
+	while (!q->filter->dead && (lane = bf_lane_next(q)) && (rq = tag_get(q, lane))) {
 		bio = lane_pop(lane, q, &origin, &redelivered);
 		if (!deliver(rq, lane, bio, bf_bio_op(bio), &origin, redelivered, &flags)) {
 			spin_unlock_irqrestore(&q->lock, flags);

@@ -452,7 +452,7 @@ int bf_request_init(void)
 	err = bioset_init(&clones, BIO_POOL_SIZE, 0, 0);
 	if (err)
 		goto no_clones;
-	loose_wq = alloc_workqueue("blkfilter/loose", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	loose_wq = alloc_workqueue("blkfilter/loose", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_UNBOUND_MAX_ACTIVE);
 	if (loose_wq)
 		return 0;
 	err = -ENOMEM;

@@ -51,6 +51,8 @@ static bool has_read(const struct bf_queue *q, u32 *head)
 	u32 before = *head;
 
 	*head = READ_ONCE(q->head->request_head);
+	/* Pairs with wait_in_lane(): what found no room before this is seen by who looks now. */
+	smp_rmb();
 	return *head != before;
 }
 

@@ -50,7 +50,7 @@ accelerator() {
 choose_core() {
 	local core cores lock
 	PIN=()
-	[[ ! $USE_KVM ]] || return 0
+	[[ ${ACCEL[*]} != *"-accel kvm"* ]] || return 0
 	mapfile -t cores < <(our_cores | shuf)
 	for core in "${cores[@]}"; do
 		exec {lock}>>"$BUILD/vm/core.$core"
