@@ -375,7 +375,8 @@ static __always_inline bool bf_bio_is_marked(const struct bio *bio)
 
 void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io);
 void bf_unmark_bio(struct bio *bio, struct bf_mark *mark);
-bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
+void bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
+void bf_mark_unseen(struct bio *bio, const struct bf_origin *origin);
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin);
 void bf_intercept(struct bio *bio);
 u32 bf_unseen_flip(void);

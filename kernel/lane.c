@@ -86,10 +86,13 @@ static bool may_serve(const struct bf_attachment *att)
 	return att->state == BFUSE_STATE_LIVE;
 }
 
-/* Under the lock. One whose attachment can't be served now, or must leave the last tags to others, keeps its bios. */
+/*
+ * Under the lock. One whose attachment can't be served now, or must leave the last tags to others, or to one that is just
+ * being copied the first place, keeps its bios.
+ */
 bool bf_lane_may_go(const struct bf_lane *lane, const struct bf_queue *q)
 {
-	return !lane->att->adopting && may_serve(lane->att) && q->nr_free > bf_lane_reserve(lane, q);
+	return !lane->att->adopting && !lane->copying && may_serve(lane->att) && q->nr_free > bf_lane_reserve(lane, q);
 }
 
 /* Under the lock: the one whose turn it is. */

@@ -198,9 +198,11 @@ static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio
 	if (with_data) {
 		rq->state = BF_TAG_BUSY;
 		q->reserved++;
+		lane->copying = lane->att->dev->zone_sectors;
 		spin_unlock_irqrestore(&q->lock, *flags);
 		provide(rq, bio);
 		spin_lock_irqsave(&q->lock, *flags);
+		lane->copying = false;
 		q->reserved--;
 		if (rq->abandoned)
 			return false;
@@ -307,12 +309,14 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 	way = admission(att);
 	if (way == SEND && q->nr_stale == f->depth)
 		way = by_policy(att);
-	if (way == SEND && !att->adopting && !lane->nr_waiting)
+	if (way == SEND && !att->adopting && !lane->nr_waiting && !lane->copying)
 		rq = tag_get(q, lane);
-	if (rq)
+	if (rq) {
 		sent = deliver(rq, lane, bio, op, origin, false, &flags);
-	else if (way == SEND || way == WAIT)
+		missed = unlikely(att->dev->zone_sectors) && lane->nr_waiting;
+	} else if (way == SEND || way == WAIT) {
 		missed = wait_in_lane(lane, q, bio, origin);
+	}
 	spin_unlock_irqrestore(&q->lock, flags);
 
 	if (way == PASS_BY) {
@@ -328,9 +332,9 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 		bf_settle_tag(rq);
 	} else if (rq) {
 		*wake = q;
-	} else if (unlikely(missed)) {
-		bf_queue_pump(q);
 	}
+	if (unlikely(missed))
+		bf_queue_pump(q);
 	return BF_TAKEN;
 }
 

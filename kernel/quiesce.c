@@ -74,20 +74,16 @@ static void probe_endio(struct bio *bio)
 	bf_drain_put(d);
 }
 
-/* Past all filters: marked for its disk. */
-static int submit(struct bf_drain *d, struct bio *bio)
+/* Past all filters. */
+static void submit(struct bf_drain *d, struct bio *bio)
 {
 	static const struct bf_origin nobody;
 
 	bio->bi_end_io = probe_endio;
 	bf_drain_get(d);
 	atomic_inc(&d->nr_probes);
-	if (!bf_mark_waiting(bio, &nobody)) {
-		probe_endio(bio);
-		return -ENOMEM;
-	}
+	bf_mark_unseen(bio, &nobody);
 	submit_bio_noacct(bio);
-	return 0;
 }
 
 static struct probe *probe_alloc(struct bf_drain *d, blk_opf_t op)
@@ -106,7 +102,10 @@ static int probe_flush(struct bf_drain *d)
 {
 	struct probe *p = probe_alloc(d, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 
-	return p ? submit(d, &p->bio) : -ENOMEM;
+	if (!p)
+		return -ENOMEM;
+	submit(d, &p->bio);
+	return 0;
 }
 
 static int probe_read(struct bf_drain *d)
@@ -123,7 +122,8 @@ static int probe_read(struct bf_drain *d)
 		return -ENOMEM;
 	}
 	__bio_add_page(&p->bio, page, min_t(u32, bdev_logical_block_size(d->disk->part0), PAGE_SIZE), 0);
-	return submit(d, &p->bio);
+	submit(d, &p->bio);
+	return 0;
 }
 
 /* Does the driver count what it does? Else nobody can tell when it is done. */

@@ -110,9 +110,15 @@ static bool mark_loose(struct bio *bio, const struct bf_origin *origin, struct l
  * Any context. A bio that waits without a mark, for lack of memory, only loses its origin. The reserve is not for these: they may
  * wait for an hour, for a successor, and those who can't do without would wait for them.
  */
-bool bf_mark_waiting(struct bio *bio, const struct bf_origin *origin)
+void bf_mark_waiting(struct bio *bio, const struct bf_origin *origin)
 {
-	return mark_loose(bio, origin, kmem_cache_alloc(mark_cache, GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC | __GFP_NORETRY));
+	mark_loose(bio, origin, kmem_cache_alloc(mark_cache, GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC | __GFP_NORETRY));
+}
+
+/* May sleep. @bio is to pass all filters of its disk. */
+void bf_mark_unseen(struct bio *bio, const struct bf_origin *origin)
+{
+	mark_loose(bio, origin, mempool_alloc(&mark_pool, GFP_NOIO));
 }
 
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)

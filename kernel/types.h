@@ -103,6 +103,7 @@ struct bf_lane {
 	struct bio_list		waiting;	/* no tag yet, oldest first */
 	u32			nr_waiting;
 	bool			stacked;	/* what it passes down may need further tags of this queue: for a lower disk or layer */
+	bool			copying;	/* on a zoned device: the data of a write, which none may overtake */
 	u32			nr_redeliver;	/* so many at the head were with a predecessor */
 	u32			nr_tags;	/* tags in any state but FREE and STALE */
 	u32			nr_joined;	/* tags that count in a higher layer's lane, and may come down here */

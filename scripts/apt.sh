@@ -59,11 +59,15 @@ our() {
 		-o APT::Sandbox::User=root -o APT::Architecture=amd64 "$@"
 }
 
-# apt_use SUITE...: makes our apt know just these suites.
+# apt_use SUITE...: makes our apt know just these suites, and keeps others from it until apt_done or the end.
 apt_use() {
 	local sources
 	find_mirrors
 	mkdir -p "$APT"/state/lists/partial "$APT"/cache/archives/partial
+	if [[ -z ${APT_LOCK-} ]]; then
+		exec {APT_LOCK}>"$APT/lock"
+		flock "$APT_LOCK"
+	fi
 	: >"$APT/status"
 	sources=$(write_sources "$@")
 	echo "$sources" >"$APT/sources.list"
@@ -74,9 +78,19 @@ apt_use() {
 	}
 }
 
+apt_done() {
+	exec {APT_LOCK}>&-
+	unset APT_LOCK
+}
+
 # candidate PACKAGE: the version our apt would install, empty if it has none.
 candidate() {
 	our apt-cache policy "$1" | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'
+}
+
+# has_version PACKAGE VERSION
+has_version() {
+	our apt-cache madison "$1" | awk -v version="$2" '$3 == version { found = 1 } END { exit !found }'
 }
 
 # depends PACKAGE VERSION: the names it depends on, one a line.

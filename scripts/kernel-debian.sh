@@ -55,10 +55,10 @@ debian_release() {
 
 	say "unpacking linux $1 ($2)"
 	rm -rf "$DIR/root"
-	unpack "$DIR/root" "${image[@]/%/=$2}" "${headers[@]/%/=$2}"
+	unpack "$DIR/root" "${image[@]/%/=$2}" "${headers[@]}"
 	merge_usr "$1"
 	relocate_headers "$1"
-	[[ -z ${3-} ]] || chroot_headers "$1" "$2" "$3" "${headers[@]}"
+	[[ -z ${3-} ]] || chroot_headers "$1" "$3" "${headers[@]}"
 	link_kernel "$1"
 }
 
@@ -69,10 +69,18 @@ image_packages() {
 	depends "linux-image-$1" "$2" | grep -E '^linux-(base|binary|modules)-' || true
 }
 
-# header_packages RELEASE VERSION: the packages that make up its headers.
+# header_packages RELEASE VERSION: PACKAGE=VERSION of those that make up its headers.  Kbuild need only be as new: it is not
+# signed, so mirrors have the next one before the next kernel, and no longer this one.
 header_packages() {
-	echo "linux-headers-$1"
-	depends "linux-headers-$1" "$2" | grep -E '^linux-(headers-.*-common|kbuild-)'
+	local package
+	echo "linux-headers-$1=$2"
+	depends "linux-headers-$1" "$2" | grep -E '^linux-(headers-.*-common|kbuild-)' | while read -r package; do
+		if [[ $package == linux-kbuild-* ]] && ! has_version "$package" "$2"; then
+			echo "$package=$(candidate "$package")"
+		else
+			echo "$package=$2"
+		fi
+	done
 }
 
 # merge_usr RELEASE: later packages have everything below usr, even the kernel.
@@ -93,13 +101,13 @@ relocate_headers() {
 		die "$makefile is not of the form that this script knows"
 }
 
-# chroot_headers RELEASE VERSION DEBIAN PACKAGE...: their programs and the compiler
+# chroot_headers RELEASE DEBIAN PACKAGE=VERSION...: their programs and the compiler
 # that they want are run in a chroot, see scripts/kbuild.
 chroot_headers() {
-	local needed package version=$2
+	local needed package
 	mapfile -t needed < <(
-		for package in "${@:4}"; do depends "$package" "$version"; done | grep -v '^linux-' | sort -u)
-	make_chroot "$3" make sparse "${needed[@]}"
+		for package in "${@:3}"; do depends "${package%=*}" "${package#*=}"; done | grep -v '^linux-' | sort -u)
+	make_chroot "$2" make sparse "${needed[@]}"
 	ln -sfn "$CHROOT" "$DIR/root/usr/src/linux-headers-$1/.chroot"
 }
 

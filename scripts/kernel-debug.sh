@@ -26,6 +26,7 @@ debug_source() {
 	[[ -n $version ]] || die "no package $package: is the mirror complete?"
 	say "unpacking the source of linux $version"
 	unpack "$DIR/package" "$package=$version"
+	apt_done
 	rm -rf "$DIR/src.new"
 	mkdir "$DIR/src.new"
 	tar -xf "$DIR/package/usr/src/$package.tar.xz" -C "$DIR/src.new" --strip-components=1
