@@ -160,7 +160,7 @@ static int print_generation(struct changes *changes)
 		       changes->sectors);
 	else
 		printf("generation %" PRIu64 ": %" PRIu64 " sectors\n", changes->generation, changes->sectors);
-	return fflush(stdout) ? -EIO : err;
+	return fflush(stdout) || ferror(stdout) ? -EIO : err;
 }
 
 /* The only thing that ever comes is that the attachment is gone. */
@@ -186,7 +186,7 @@ static int run(struct changes *changes, int signals)
 		if (poll(fds, 2, changes->interval_ms ? changes->interval_ms : -1) < 0)
 			return -errno;
 		if (fds[1].revents && is_detached(changes))
-			return 0;
+			return -ENODEV;
 		if (fds[0].revents && read(signals, &info, sizeof(info)) == sizeof(info))
 			ends = info.ssi_signo != SIGUSR1;
 		else if (fds[1].revents)
@@ -196,18 +196,22 @@ static int run(struct changes *changes, int signals)
 	return err;
 }
 
+static int usage(FILE *out, int status)
+{
+	fputs("usage: changes [--chunk 4..1024 (KiB)] [--interval SECONDS] [--merge] [--drain-timeout MS] [--json] DEVICE\n", out);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct changes changes = { .chunk_shift = 16, .drain_ms = 30000 };
 	sigset_t set;
 	int err;
 
-	if (!parse(&changes, argc, argv)) {
-		fprintf(stderr,
-			"usage: %s [--chunk 4..1024 (KiB)] [--interval SECONDS] [--merge] [--drain-timeout MS] [--json] DEVICE\n",
-			argv[0]);
-		return BFUSE_EXIT_USAGE;
-	}
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return usage(stdout, BFUSE_EXIT_OK);
+	if (!parse(&changes, argc, argv))
+		return usage(stderr, BFUSE_EXIT_USAGE);
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGTERM);
@@ -219,10 +223,13 @@ int main(int argc, char **argv)
 	err = begin(&changes);
 	if (!err)
 		err = run(&changes, signalfd(-1, &set, SFD_CLOEXEC));
-	if (err)
+	if (err == -ENODEV && !*bfuse_error(changes.bfuse))
+		fprintf(stderr, "%s: %s: detached; what has changed since generation %" PRIu64 " is not known\n", argv[0],
+			changes.device, changes.generation);
+	else if (err)
 		fprintf(stderr, "%s: %s\n", argv[0],
 			*bfuse_error(changes.bfuse) ? bfuse_error(changes.bfuse) : strerror(-err));
-	err = err ? bfuse_exit_status(changes.bfuse) : BFUSE_EXIT_OK;
+	err = err ? (bfuse_exit_status(changes.bfuse) ?: BFUSE_EXIT_OTHER) : BFUSE_EXIT_OK;
 	bfuse_free(changes.bfuse);
 	return err;
 }

@@ -127,7 +127,7 @@ static const char *configure(struct bfuse_register *reg, void *user)
 
 static const struct bfuse_option options[] = {
 	{ "range", "FIRST+COUNT", "sectors to protect; repeat it for several" },
-	{ "errno", "NAME", "EIO (default), EROFS or ENOSPC: what writers get" },
+	{ "errno", "NAME", "what writers get: EIO (default) or ENOSPC; EROFS comes to them as EIO" },
 	{ NULL, NULL, NULL },
 };
 

@@ -9,8 +9,8 @@
  * chunk that has not been changed comes from the device, all else from the store. When it is done it says so, and the
  * filter leaves the device.
  *
- * "Now" is the moment of the attach: have the file system frozen or quiet then, for what was on its way already may be
- * in the image or not. When the store is full the snapshot is lost, and not the device's writes: its copies are
+ * "Now" is the moment of the attach, when what was submitted before has completed, and file systems on the device are
+ * frozen: so they are in the image, as if unmounted but for a journal to replay. When the store is full the snapshot is lost, and not the device's writes: its copies are
  * lenient. It is lost as well when anything has changed the device without being seen: because the program was stopped for longer
  * than its deadline, or was detached. An image is good if, and only if, the exit status is 0.
  */
@@ -34,6 +34,7 @@
 
 #define CHUNK 65536u
 #define SECTORS (CHUNK / 512)
+#define DRAIN_MS 30000
 
 /* Where the store has a chunk: 0 nowhere, PENDING and not yet. */
 #define PENDING (1ull << 63)
@@ -333,14 +334,24 @@ static bool is_on_itself(const struct stat *device, const struct stat *store)
 	return is_file || is_disk(device->st_rdev) || is_disk(to);
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 static void refuse_itself(const struct snapshot *s, char **paths)
 {
-	struct stat device, store;
+	struct stat device, store, image;
 
-	if (fstat(s->device, &device) || fstat(s->store, &store))
+	if (fstat(s->device, &device) || fstat(s->store, &store) || fstat(s->image, &image))
 		err(BFUSE_EXIT_OTHER, "%s", paths[1]);
 	if (is_on_itself(&device, &store))
 		errx(BFUSE_EXIT_USAGE, "%s: is on %s, or on its disk; choose a store on another disk", paths[1], paths[0]);
+	if (is_same(&image, &store) || is_same(&image, &device))
+		errx(BFUSE_EXIT_USAGE, "%s: is the %s as well; choose another image", paths[2],
+		     is_same(&image, &store) ? "store" : "device");
 }
 
 static void set_up(struct snapshot *s, char **paths)
@@ -349,8 +360,10 @@ static void set_up(struct snapshot *s, char **paths)
 
 	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
 	open_store(s, paths[1]);
+	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT);
 	refuse_itself(s, paths);
-	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT | O_TRUNC);
+	if (ftruncate(s->image, 0) && errno != EINVAL)
+		err(BFUSE_EXIT_OTHER, "%s", paths[2]);
 	if (ioctl(s->device, BLKGETSIZE64, &bytes))
 		err(BFUSE_EXIT_NO_DEVICE, "%s", paths[0]);
 	s->sectors = bytes / 512;
@@ -378,20 +391,31 @@ static const struct bfuse_filter filter = {
 	.done = done,
 };
 
+/* The threads serve until here, whatever else has failed. */
+static int serve(struct snapshot *s, const char *device)
+{
+	int failed = bfuse_attach_drained(s->bfuse, device, NULL, DRAIN_MS, NULL, &s->attachment);
+
+	if (failed) {
+		bfuse_stop(s->bfuse);
+		bfuse_wait(s->bfuse);
+		return failed;
+	}
+	fprintf(stderr, "snapshot: attached to %s\n", device);
+	if (pthread_create(&s->exporter, NULL, export, s))
+		errx(BFUSE_EXIT_OTHER, "no thread");
+	failed = bfuse_wait(s->bfuse);
+	pthread_join(s->exporter, NULL);
+	return failed;
+}
+
 static int run(struct snapshot *s, const char *device)
 {
 	bfuse_harden(s->bfuse);
 	if (bfuse_open(s->bfuse) || bfuse_set_filter(s->bfuse, &filter, s, NULL) ||
-	    bfuse_target(s->bfuse, s->store, 0, &s->target) || bfuse_start(s->bfuse) ||
-	    bfuse_attach(s->bfuse, device, NULL, &s->attachment))
+	    bfuse_target(s->bfuse, s->store, 0, &s->target) || bfuse_start(s->bfuse))
 		return -1;
-	fprintf(stderr, "snapshot: attached to %s\n", device);
-	if (pthread_create(&s->exporter, NULL, export, s))
-		errx(BFUSE_EXIT_OTHER, "no thread");
-	if (bfuse_wait(s->bfuse))
-		return -1;
-	pthread_join(s->exporter, NULL);
-	return 0;
+	return serve(s, device);
 }
 
 int main(int argc, char **argv)

@@ -137,6 +137,7 @@ void bf_device_publish(struct bf_device *dev);
 struct bf_device *bf_device_hold(struct gendisk *disk);
 void bf_device_release(struct bf_device *dev);
 void bf_device_put(struct bf_device *dev);
+void bf_device_queue_behind(struct bf_device *dev, struct work_struct *work);
 void bf_device_submit(struct bf_device *dev, struct bio *bio);
 void bf_chain_insert(struct bf_attachment *att);
 void bf_chain_remove(struct bf_attachment *att);
@@ -376,7 +377,7 @@ static __always_inline bool bf_bio_is_marked(const struct bio *bio)
 void bf_mark_bio(struct bio *bio, struct bf_mark *mark, bio_end_io_t *end_io);
 void bf_unmark_bio(struct bio *bio, struct bf_mark *mark);
 void bf_mark_waiting(struct bio *bio, const struct bf_origin *origin);
-void bf_mark_unseen(struct bio *bio, const struct bf_origin *origin);
+bool bf_mark_unseen(struct bio *bio, const struct bf_origin *origin);
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin);
 void bf_intercept(struct bio *bio);
 u32 bf_unseen_flip(void);

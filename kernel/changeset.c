@@ -157,6 +157,7 @@ static void changeset_put(struct bf_changeset *set)
 static struct bf_changeset *changeset_alloc(const struct bf_attachment *att, u32 shift)
 {
 	struct bf_changeset *set = kzalloc(sizeof(*set), GFP_KERNEL);
+	struct generation *first;
 
 	if (!set)
 		return ERR_PTR(-ENOMEM);
@@ -167,11 +168,13 @@ static struct bf_changeset *changeset_alloc(const struct bf_attachment *att, u32
 	set->is_part = att->is_part;
 	set->start = att->bdev->bd_start_sect;
 	set->shift = shift;
-	set->current_one = generation_alloc(set, 1);
-	if (!IS_ERR(set->current_one))
-		return set;
-	kfree_rcu(set, rcu);
-	return ERR_CAST(set->current_one);
+	first = generation_alloc(set, 1);
+	if (IS_ERR(first)) {
+		kfree(set);
+		return ERR_CAST(first);
+	}
+	set->current_one = first;
+	return set;
 }
 
 /* Under bf_lock. */
@@ -312,7 +315,8 @@ static void merge(struct generation *to, const struct generation *from)
 	if (from->beyond && from->chunks < to->chunks)
 		set_bits(to, from->chunks, to->chunks - 1);
 	to->all |= from->all;
-	to->beyond |= from->beyond;
+	/* What it marks beyond may come back. */
+	to->beyond |= from->beyond || from->chunks > to->chunks;
 }
 
 static long switch_generation(struct bfuse_mark *arg, struct bf_changeset *set)

@@ -159,12 +159,12 @@ static void fail(struct bf_request *rq, blk_status_t status)
 
 static bool wait_or_copy(struct bf_request *rq, struct bf_batch *batch);
 
-/* Was parked behind a copy of @source that ended with @status, not 0 if that counts. */
-static void resume(struct bf_request *rq, const struct bf_range *source, blk_status_t status, struct bf_batch *batch)
+/* Was parked. */
+static void resume(struct bf_request *rq, struct bf_batch *batch)
 {
-	struct bf_range range;
+	blk_status_t status = copies(rq->way) ? BLK_STS_OK : rq->way->copy_error;
 
-	if (status && !copies(rq->way) && changes(rq, &range) && overlap(&range, source)) {
+	if (status) {
 		bf_way_failed(rq, BF_LEG_COPY, status);
 		fail(rq, status);
 	} else if (!wait_or_copy(rq, batch)) {
@@ -172,11 +172,28 @@ static void resume(struct bf_request *rq, const struct bf_range *source, blk_sta
 	}
 }
 
-static void leave(struct bf_request *rq, struct list_head *parked)
+/* Under the lock. @failed could not be copied: who would overwrite it learns that now, for whichever copy he waits. */
+static void condemn(struct bf_copies *c, const struct bf_range *failed, u64 turn, blk_status_t status)
+{
+	struct bf_range *range, changed;
+	struct bf_way *way;
+
+	for (range = range_iter_first(&c->ranges, 0, U64_MAX); range; range = range_iter_next(range, 0, U64_MAX))
+		list_for_each_entry(way, &range->parked, range.node)
+			if (!copies(way) && way->range.turn > turn && changes(way->rq, &changed) && overlap(&changed, failed))
+				way->copy_error = status;
+}
+
+/* @status: of the copy, not 0 if that counts. */
+static void leave(struct bf_request *rq, blk_status_t status, struct list_head *parked)
 {
 	struct bf_copies *c = rq->att->ways->copies;
+	struct bf_range source = { .start = U64_MAX };
 
+	include(&source, rq->way->copy_source, rq->way->copy_length);
 	spin_lock_irq(&c->lock);
+	if (status)
+		condemn(c, &source, rq->way->range.turn, status);
 	range_remove(&rq->way->range, &c->ranges);
 	list_splice_init(&rq->way->range.parked, parked);
 	spin_unlock_irq(&c->lock);
@@ -186,15 +203,13 @@ static void leave(struct bf_request *rq, struct list_head *parked)
 static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
-	struct bf_range source = { .start = U64_MAX };
 	LIST_HEAD(parked);
 
-	include(&source, way->copy_source, way->copy_length);
 	if (status)
 		bf_way_failed(rq, BF_LEG_COPY, status);
 	if (way->flags & BFUSE_VERDICT_LENIENT)
 		status = BLK_STS_OK;
-	leave(rq, &parked);
+	leave(rq, status, &parked);
 	if (status)
 		fail(rq, status);
 	else
@@ -202,7 +217,7 @@ static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *
 	while (!list_empty(&parked)) {
 		way = list_first_entry(&parked, struct bf_way, range.node);
 		list_del(&way->range.node);
-		resume(way->rq, &source, status, batch);
+		resume(way->rq, batch);
 	}
 }
 

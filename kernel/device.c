@@ -117,6 +117,13 @@ void bf_device_submit(struct bf_device *dev, struct bio *bio)
 	queue_work(dev->wq, &dev->work);
 }
 
+/* @work runs when all that was given to the device's worker before has been submitted. The caller keeps @dev until here. */
+void bf_device_queue_behind(struct bf_device *dev, struct work_struct *work)
+{
+	queue_work(dev->wq, &dev->work);
+	queue_work(dev->wq, work);
+}
+
 /* Process context; the request that @bio carries keeps @dev. */
 void bf_device_add(struct bf_device *dev, struct bio *bio, struct bf_batch *batch)
 {

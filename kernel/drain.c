@@ -194,6 +194,23 @@ static int await_older(struct bf_drain *d, u32 era)
 	return err;
 }
 
+static void all_passed(struct work_struct *work)
+{
+	struct bf_drain *d = container_of(work, struct bf_drain, behind);
+
+	complete(&d->passed);
+	bf_drain_put(d);
+}
+
+/* What filters above have let pass may be on its way through the device's worker, where it meets no filter any more. */
+static int await_passed(struct bf_drain *d)
+{
+	d->stage = "requests that filters above let pass";
+	bf_drain_get(d);
+	bf_device_queue_behind(d->att->dev, &d->behind);
+	return bf_drain_await(d, &d->passed);
+}
+
 static int await_all(struct bf_drain *d)
 {
 	u32 era;
@@ -204,7 +221,8 @@ static int await_all(struct bf_drain *d)
 	era = bf_unseen_flip();
 	while (!err && bf_unseen_left(!era))
 		err = bf_drain_pause(d);
-	return err ?: bf_drain_submitters(d) ?: await_older(d, era) ?: bf_await_throttle(d) ?: bf_quiesce(d);
+	return err ?: bf_drain_submitters(d) ?: await_older(d, era) ?: await_passed(d) ?: bf_await_throttle(d) ?:
+	       bf_quiesce(d);
 }
 
 static int lock(struct bf_drain *d)
@@ -257,6 +275,8 @@ static struct bf_drain *drain_alloc(struct block_device *bdev, u32 ms)
 	kref_init(&d->ref);
 	INIT_WORK(&d->free, free_work);
 	init_completion(&d->grace);
+	INIT_WORK(&d->behind, all_passed);
+	init_completion(&d->passed);
 	init_completion(&d->is_frozen);
 	init_completion(&d->suspended);
 	init_waitqueue_head(&d->thaw_wait);

@@ -31,6 +31,8 @@ struct bf_drain {
 
 	struct rcu_head		rcu;
 	struct completion	grace;
+	struct work_struct	behind;
+	struct completion	passed;
 
 	/* frozen.c */
 	struct bf_frozen	*frozen;

@@ -11,6 +11,8 @@
  * them (lane.c) need not know of layers. The others are joined, which keeps them, and no tag for them: if the verdict is that
  * of a higher layer, the request comes to them on its own, with a tag of its own, for which the higher lane has left one.
  *
+ * Nothing joins below one that may copy before: what passes that has to wait for its copies, as its own request would.
+ *
  * Only what stands below at the moment of delivery joins. Who attaches in between later did not see what came before.
  */
 #include "blkfilter.h"
@@ -18,6 +20,12 @@
 static struct bf_lane *lane_of(const struct bf_request *rq, struct bf_attachment *att)
 {
 	return &att->lanes[rq->queue - rq->queue->filter->queues];
+}
+
+/* A request waits for the copies of those that it passes, and only of those that it was with. */
+static bool has_copies(const struct bf_attachment *att)
+{
+	return att->interest.verdicts & (1u << BFUSE_COPY_BEFORE);
 }
 
 /* On zoned disks the order in which each attachment sees writes matters: they come one by one. */
@@ -39,7 +47,7 @@ void bf_layers_join(struct bf_request *rq, struct bio *bio)
 		return;
 	rq->layer[att->layer] = att;
 	rcu_read_lock();
-	while ((att = bf_chain_below(att)) && may_join(rq, att, op)) {
+	while (!has_copies(att) && (att = bf_chain_below(att)) && may_join(rq, att, op)) {
 		rq->layers |= 1u << att->layer;
 		rq->layer[att->layer] = att;
 		bf_lane_join(lane_of(rq, att));

@@ -198,11 +198,11 @@ static bool deliver(struct bf_request *rq, struct bf_lane *lane, struct bio *bio
 	if (with_data) {
 		rq->state = BF_TAG_BUSY;
 		q->reserved++;
-		lane->copying = lane->att->dev->zone_sectors;
+		WRITE_ONCE(lane->copying, lane->att->dev->zone_sectors);
 		spin_unlock_irqrestore(&q->lock, *flags);
 		provide(rq, bio);
 		spin_lock_irqsave(&q->lock, *flags);
-		lane->copying = false;
+		WRITE_ONCE(lane->copying, false);
 		q->reserved--;
 		if (rq->abandoned)
 			return false;
@@ -270,14 +270,14 @@ static u32 queue_for(const struct bf_attachment *att, struct bio *bio, const str
 
 /*
  * True: it need not have waited. The filter, which has no lock, has read since tag_get() looked, and may have looked for what
- * waits before there was anything. On a zoned device its write must not overtake one that is just being copied.
+ * waits before there was anything.
  */
 static bool wait_in_lane(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin)
 {
 	bf_lane_wait(lane, q, bio, origin, false);
 	/* Pairs with wait() in enter.c, and who else looks before it sleeps. */
 	smp_mb();
-	return bf_ring_room(q) && !lane->att->dev->zone_sectors && bf_lane_may_go(lane, q);
+	return bf_ring_room(q) && bf_lane_may_go(lane, q);
 }
 
 /*

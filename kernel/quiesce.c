@@ -74,21 +74,27 @@ static void probe_endio(struct bio *bio)
 	bf_drain_put(d);
 }
 
-/* Past all filters. */
-static void submit(struct bf_drain *d, struct bio *bio)
+/* Past all filters: marked for its disk. The reserve of marks may wait for what only the end of the drain lets go. */
+static int submit(struct bf_drain *d, struct bio *bio)
 {
 	static const struct bf_origin nobody;
+	int err = 0;
 
 	bio->bi_end_io = probe_endio;
 	bf_drain_get(d);
 	atomic_inc(&d->nr_probes);
-	bf_mark_unseen(bio, &nobody);
-	submit_bio_noacct(bio);
+	while (!err && !bf_mark_unseen(bio, &nobody))
+		err = bf_drain_pause(d);
+	if (err)
+		probe_endio(bio);
+	else
+		submit_bio_noacct(bio);
+	return err;
 }
 
 static struct probe *probe_alloc(struct bf_drain *d, blk_opf_t op)
 {
-	struct probe *p = kzalloc(sizeof(*p), GFP_KERNEL);
+	struct probe *p = kzalloc(sizeof(*p), GFP_NOIO);
 
 	if (p) {
 		p->drain = d;
@@ -102,16 +108,13 @@ static int probe_flush(struct bf_drain *d)
 {
 	struct probe *p = probe_alloc(d, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 
-	if (!p)
-		return -ENOMEM;
-	submit(d, &p->bio);
-	return 0;
+	return p ? submit(d, &p->bio) : -ENOMEM;
 }
 
 static int probe_read(struct bf_drain *d)
 {
 	struct probe *p = probe_alloc(d, REQ_OP_READ | REQ_SYNC);
-	struct page *page = alloc_page(GFP_KERNEL);
+	struct page *page = alloc_page(GFP_NOIO);
 
 	if (!p || !page) {
 		if (p)
@@ -122,8 +125,7 @@ static int probe_read(struct bf_drain *d)
 		return -ENOMEM;
 	}
 	__bio_add_page(&p->bio, page, min_t(u32, bdev_logical_block_size(d->disk->part0), PAGE_SIZE), 0);
-	submit(d, &p->bio);
-	return 0;
+	return submit(d, &p->bio);
 }
 
 /* Does the driver count what it does? Else nobody can tell when it is done. */

@@ -115,10 +115,10 @@ void bf_mark_waiting(struct bio *bio, const struct bf_origin *origin)
 	mark_loose(bio, origin, kmem_cache_alloc(mark_cache, GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC | __GFP_NORETRY));
 }
 
-/* May sleep. @bio is to pass all filters of its disk. */
-void bf_mark_unseen(struct bio *bio, const struct bf_origin *origin)
+/* Does not sleep. @bio is to pass all filters of its disk. False: there is no memory, nor a reserve just now. */
+bool bf_mark_unseen(struct bio *bio, const struct bf_origin *origin)
 {
-	mark_loose(bio, origin, mempool_alloc(&mark_pool, GFP_NOIO));
+	return mark_loose(bio, origin, mempool_alloc(&mark_pool, GFP_NOWAIT | __GFP_NOWARN));
 }
 
 void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)

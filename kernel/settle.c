@@ -197,14 +197,20 @@ static struct bf_request *next_unsettled(struct bf_attachment *att, struct bf_qu
 	return found;
 }
 
-/* On a zoned device writes stay in order: the first goes first, or is the last to be put in front of what waits. */
+/*
+ * On a zoned device writes stay in order: the first goes first, or is the last to be put in front of what waits. The last of all
+ * may just be being copied for the filter, which waits for nothing; after it there are none.
+ */
 static void settle_dead_tags(struct bf_attachment *att, struct bf_queue *q)
 {
+	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
 	bool wait = holds(att) || READ_ONCE(att->heir);
 	struct bf_request *rq;
 	u32 tag;
 
 	if (att->dev->zone_sectors) {
+		while (READ_ONCE(lane->copying))
+			schedule_timeout_uninterruptible(1);
 		while ((rq = next_unsettled(att, q, wait)))
 			settle_dead_tag(att, rq);
 		return;

@@ -187,7 +187,8 @@ int bfuse_fd(const struct bfuse *bfuse);
 /**
  * bfuse_free - detach what this handle attached, unmap, close and free. NULL is fine.
  *
- * Requests that are still unanswered follow their policy. No other thread may use the handle or its queues any more.
+ * Requests that are still unanswered follow their policy. No other thread may use the handle or its queues any more: after
+ * bfuse_start() first bfuse_stop(), unless it is over, and bfuse_wait().
  */
 void bfuse_free(struct bfuse *bfuse);
 
@@ -593,7 +594,8 @@ struct bfuse_option {
  *	whose callback is NULL: they cost nothing.
  * @any: stands in for all that are NULL.
  * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu. Also one
- *	whose copy or mirror failed, however it was answered: @done->flags, @done->other_status.
+ *	whose copy or mirror failed, however it was answered: @done->flags, @done->other_status. It does not come for a
+ *	request that its deadline has settled.
  * @held: a request answered with BFUSE_REPLY_HOLD has completed, as @done says, and waits for the reply: BFUSE_REPLY_PASS
  *	completes it so, BFUSE_REPLY_MODIFY a successful read with other data, BFUSE_REPLY_COMPLETE with success (of a read
  *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. The last three need @completes.

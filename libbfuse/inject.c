@@ -50,8 +50,10 @@ static int inject_to(struct bfuse *bfuse, struct bfuse_inject *inject, bfuse_inj
 	atomic_fetch_add(&bfuse->injects, 1);
 	err = bfuse_queue_inject(choose_queue(bfuse), inject);
 	if (err) {
-		atomic_fetch_sub(&bfuse->injects, 1);
 		free(injected);
+		/* A queue's thread may have seen it under way, and have gone to sleep for it. */
+		if (atomic_fetch_sub(&bfuse->injects, 1) == 1 && atomic_load(&bfuse->finished))
+			bfuse__finish(bfuse);
 	}
 	return err;
 }

@@ -105,6 +105,7 @@ depends() {
 unpack() {
 	local dir=$1 deb
 	shift
+	rm -rf "$APT/debs"
 	mkdir -p "$APT/debs"
 	(cd "$APT/debs" && our apt-get download "$@") >"$APT/log" 2>&1 || {
 		cat "$APT/log" >&2

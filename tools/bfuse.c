@@ -9,7 +9,7 @@
 static const struct command commands[] = {
 	{ "list", "[--json] [--filters | DEVICE]", "attachments, and filters without any; or all filters", list_main },
 	{ "stat", "[--json] [--all] [--interval S] [--count N] [DEVICE]", "counters; repeated: per second", stat_main },
-	{ "attach", "DEVICE --filter NAME [--pid N]", "put a running filter on a further device", attach_main },
+	{ "attach", "DEVICE --filter NAME [--pid N] [--drain] [--drain-timeout MS]", "put a running filter on a further device", attach_main },
 	{ "detach", "DEVICE [--altitude N] [--name NAME] [--all] [--wait]", "end attachments", detach_main },
 	{ "events", "[--json] [--all | --past]", "what happens to filters, as it happens; with what was before, or only that",
 	  events_main },

@@ -5,10 +5,13 @@
 #include "bfuse-tool.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 /* A path of a device node, or a kernel name: an orphan's device may be one that has no node any more. */
 static int find_device(const char *device, dev_t *number)
@@ -56,6 +59,15 @@ static int add(struct attachments *all, const struct bfuse_next *next)
 	return 0;
 }
 
+/* No attachment has that kernel name: is there such a device? */
+static int check_name(const char *device)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/class/block/%s", device);
+	return access(path, F_OK) ? fail(BFUSE_EXIT_NO_DEVICE, "%s: no such device; see: lsblk", device) : 0;
+}
+
 int select_attachments(struct bfuse *bfuse, const struct selection *selection, struct attachments *all)
 {
 	struct bfuse_next next = { .attachment = 0 };
@@ -72,6 +84,8 @@ int select_attachments(struct bfuse *bfuse, const struct selection *selection, s
 		else if (is_selected(&next, selection, number))
 			status = add(all, &next);
 	}
+	if (!status && selection->device && !number && !all->count)
+		status = check_name(selection->device);
 	if (all->count)
 		qsort(all->list, all->count, sizeof(*all->list), compare);
 	return status;

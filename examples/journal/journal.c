@@ -230,10 +230,10 @@ static int run(struct journal *journal, const char *device)
 	return BFUSE_EXIT_OK;
 }
 
-static int usage(void)
+static int usage(FILE *out, int status)
 {
-	fprintf(stderr, "usage: journal --device PATH --log FILE [--with uring|aio]\n");
-	return BFUSE_EXIT_USAGE;
+	fprintf(out, "usage: journal --device PATH --log FILE [--with uring|aio]\n");
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -246,6 +246,8 @@ int main(int argc, char **argv)
 	const char *device = NULL, *log = NULL;
 	int option, status;
 
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return usage(stdout, BFUSE_EXIT_OK);
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (option == 'd')
 			device = optarg;
@@ -254,10 +256,10 @@ int main(int argc, char **argv)
 		else if (option == 'w' && (!strcmp(optarg, "uring") || !strcmp(optarg, "aio")))
 			journal.backend = optarg[0] == 'u' ? &uring_backend : &aio_backend;
 		else
-			return usage();
+			return usage(stderr, BFUSE_EXIT_USAGE);
 	}
 	if (!device || !log || optind < argc)
-		return usage();
+		return usage(stderr, BFUSE_EXIT_USAGE);
 	journal.bfuse = bfuse_new();
 	if (!journal.bfuse || open_files(&journal, log))
 		return BFUSE_EXIT_OTHER;

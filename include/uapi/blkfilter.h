@@ -262,7 +262,8 @@ enum bfuse_verb {
  *		range until the BFUSE_DONE. What was passed before, and has not completed yet, may or may not be in the
  *		copy. If the copy fails (an error of the device in reading, of the target in writing, ENOSPC when that
  *		is full) the request fails with that status and is not done: nothing is overwritten that was not
- *		preserved; and so fail those that waited for it, unless they bring a copy of their own. Not on zoned
+ *		preserved; and so fail those that waited for it, unless they bring a copy of their own. A verdict that
+ *		comes after the failure is taken for what it says: the filter is told by BFUSE_DONE. Not on zoned
  *		devices.
  * MIRROR	PASS of a WRITE, FLUSH, DISCARD, WRITE_ZEROES or SECURE_ERASE: the same at @mirror_sector (of a FLUSH:
  *		0) of @mirror, which is not 0. With MODIFY it gets the modified data. Both begin at the same time, and
@@ -471,7 +472,10 @@ struct bfuse_info {
  * @altitude: BFUSE_ALTITUDE_MIN to BFUSE_ALTITUDE_MAX.
  * @flags: BFUSE_FILTER_*.
  * @nr_queues: 1 to BFUSE_QUEUES_MAX. A request goes to the queue number (submitting CPU % nr_queues), on zoned devices to
- *	(zone % nr_queues): answered in the order of the queue, writes to a zone stay in order.
+ *	(zone % nr_queues): answered in the order of the queue, writes to a zone stay in order. They do so as well when the
+ *	filter dies and a successor with as many queues comes. But what it has in hand when it is late, is detached, dies with
+ *	BFUSE_POLICY_PASS or is replaced alive may be overtaken by a later write to the same zone, which the device then fails:
+ *	change filters of zoned devices when nobody writes.
  * @depth: tags per queue, a power of two from 1 to BFUSE_DEPTH_MAX. A tag is taken from interception to completion.
  * @slot_size: bytes of payload per tag: 0 (none) or a power of two from 4096 to BFUSE_SLOT_MAX.
  * @known_ops: mask of enum bfuse_op that the filter knows, whether it wants to see them or not.

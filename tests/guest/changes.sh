@@ -64,6 +64,14 @@ generation 2 "8 16" "64 8"
 kill -TERM "$CHANGES"
 wait "$CHANGES" || fail "status $?: $(<changes.err)"
 
+# What could not be told is no success: nowhere to print to, or detached.
+expect_status 1 "$BLKFILTER/bin/changes" --interval 0.2 "$DISK0" >/dev/full 2>changes.err
+grep -q . changes.err || fail "no word of it"
+changes_start "$DISK0"
+check "$BLKFILTER/bin/bfuse" detach "$DISK0"
+expect_status 1 wait "$CHANGES"
+grep -q 'detached; what has changed since generation 0 is not known' changes.err || fail "$(<changes.err)"
+
 # A partition: by itself, and by the disk.
 echo 'start=2048, size=4096' | check sfdisk -q "$DISK0"
 changes_start --chunk 4 "${DISK0}1"

@@ -11,6 +11,7 @@ explains() {
 }
 
 load_module
+expect_status 5 "$BLKFILTER/bin/bfuse" explain none 2>err
 expect_status 5 "$BLKFILTER/bin/bfuse" explain /dev/none 2>err
 expect_status 2 "$BLKFILTER/bin/bfuse" explain 2>err
 explains 'nothing crosses, no filter is attached'

@@ -53,6 +53,12 @@ done
 layers_off
 ((crossings == blocks)) || fail "$crossings crossings for $blocks requests of three layers"
 
+# Below one that may copy before a request comes on its own: its way may have to wait for such a copy.
+layers_on "$blocks" copies 2 32 900 800
+each_once
+layers_off
+((crossings == 2 * blocks)) || fail "$crossings crossings for $blocks requests of two layers that copy"
+
 # With somebody else between the second and the third.
 start_filter pass --device "$DISK0" --altitude 750
 layers_on "$blocks" pass 2 32 900 800 700

@@ -75,6 +75,16 @@ refused() {
 	grep -q 'choose a store on another disk' snapshot.err || fail "$(<snapshot.err)"
 }
 
+for image in store "$DISK0"; do
+	expect_status 2 "$BLKFILTER/bin/snapshot" "$DISK0" store "$image" 2>snapshot.err
+	grep -q 'choose another image' snapshot.err || fail "$(<snapshot.err)"
+done
+start_filter pass --device "$DISK0" --altitude 300
+for ((round = 0; round < 20; round++)); do
+	expect_status 6 "$BLKFILTER/bin/snapshot" "$DISK0" store image 2>snapshot.err
+done
+stop_filter
+
 mkdir mnt
 printf ',40M\n,\n' | check sfdisk -q "$DISK1"
 wait_until 10 test -b "${DISK1}2"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * A filter with several layers: layers DEVICE BLOCKS pass|mixed QUEUES DEPTH ALTITUDE...
+ * A filter with several layers: layers DEVICE BLOCKS pass|mixed|copies QUEUES DEPTH ALTITUDE...
  *
  * With "mixed" the layers answer in different ways, by the block's number. At the end, by SIGTERM, it prints how many requests
  * crossed and fails unless each layer has seen each 4 KiB block once, after the layer above, and got the BFUSE_DONEs it asked for.
@@ -57,7 +57,7 @@ static void on_done(struct bfuse_io *io, const struct bfuse_request *done, void 
 		atomic_fetch_add(&wrong, 1);
 }
 
-static const struct bfuse_filter filter = {
+static struct bfuse_filter filter = {
 	.size = sizeof(filter),
 	.name = "layers",
 	.altitude = 1000,
@@ -108,6 +108,7 @@ int main(int argc, char **argv)
 		return 2;
 	nr_blocks = strtoul(argv[2], NULL, 0);
 	mixed = !strcmp(argv[3], "mixed");
+	filter.copies = !strcmp(argv[3], "copies");
 	for (i = 0; i < layers; i++)
 		seen[i] = calloc(nr_blocks, 1);
 	bfuse_derive(&filter, &reg);
