@@ -19,6 +19,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -316,9 +317,33 @@ static bool find_disk(dev_t dev, char disk[PATH_MAX])
 	return true;
 }
 
+/* Is @disk, as sysfs has it, or anything that dm or md make it of, @wanted? */
+static bool lies_on(const char *disk, const char *wanted)
+{
+	char text[PATH_MAX], below[PATH_MAX];
+	unsigned int major, minor;
+	bool found = !strcmp(disk, wanted);
+	glob_t numbers;
+
+	snprintf(text, sizeof(text), "%s/slaves/*/dev", disk);
+	if (found || glob(text, 0, NULL, &numbers))
+		return found;
+	for (size_t i = 0; i < numbers.gl_pathc && !found; i++) {
+		FILE *file = fopen(numbers.gl_pathv[i], "re");
+
+		if (file && fscanf(file, "%u:%u", &major, &minor) == 2 && find_disk(makedev(major, minor), below))
+			found = lies_on(below, wanted);
+		if (file)
+			fclose(file);
+	}
+	globfree(&numbers);
+	return found;
+}
+
 /*
  * A store that lies where the changes are would itself be a change. The module refuses that, but only when it comes to the first
- * copy, and that change would wait for the deadline. (Where a file of btrfs is its device number does not say; that is left to the module.)
+ * copy, and that change would wait for the deadline. (Where a file of btrfs or behind a loop device is its device number does not
+ * say; that is left to the module.)
  */
 static bool is_on_itself(const struct stat *device, const struct stat *store)
 {
@@ -328,8 +353,10 @@ static bool is_on_itself(const struct stat *device, const struct stat *store)
 
 	if (to == device->st_rdev)
 		return true;
-	if (!find_disk(device->st_rdev, from_disk) || !find_disk(to, to_disk) || strcmp(from_disk, to_disk))
+	if (!find_disk(device->st_rdev, from_disk) || !find_disk(to, to_disk))
 		return false;
+	if (strcmp(from_disk, to_disk))
+		return lies_on(to_disk, from_disk);
 	/* Two partitions of a disk do not overlap; but that a file is in one of them is refused. */
 	return is_file || is_disk(device->st_rdev) || is_disk(to);
 }

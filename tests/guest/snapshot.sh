@@ -120,6 +120,11 @@ mount -t tmpfs -o size=256k none small
 overflow small/store 'the store failed'
 check umount small
 load_module dm_mod
+check dmsetup create lower --table "0 4096 linear $DISK0 0"
+check dmsetup create upper --table "0 4096 linear /dev/mapper/lower 0"
+refused "$DISK0" /dev/mapper/upper
+check dmsetup remove upper
+check dmsetup remove lower
 check dmsetup create tiny --table "0 1024 linear $DISK1 0"
 overflow /dev/mapper/tiny 'the store is full'
 
