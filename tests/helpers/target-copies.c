@@ -105,6 +105,36 @@ static void failing_copies(struct raw *r)
 	}
 }
 
+/* What waits for two copies fails with the one that fails, though it may have been parked behind the other. */
+static void failing_beside(struct raw *r)
+{
+	struct bfuse_request copying, failing, waiting, done, well, badly;
+	pid_t first, second, third;
+
+	put(device, 0, 'D', 16 * K4);
+	first = start_write(0, '1', K4);
+	raw_next(r, &copying);
+	expect(to_copy(r, copying.tag, 0, 8 * K4, 512, 0), "copy");
+	well = gate_next();
+	second = start_write(64, '2', K4);
+	raw_next(r, &failing);
+	expect(to_copy(r, failing.tag, 64, 8 * K4, 768, 0), "second copy");
+	badly = gate_next();
+	third = start_write(56, '3', 2 * K4);
+	raw_next(r, &waiting);
+	ACCEPTED(r, .tag = waiting.tag);
+	gate_answer(badly.tag, -ENOSPC);
+	expect(result(second) == ENOSPC, "second");
+	expect(is_under_way(first) && is_under_way(third), "done already");
+	gate_answer(well.tag, 0);
+	expect(result(first) == 0 && result(third) == ENOSPC, "writes");
+	done = next_done(r, failing.tag);
+	expect(done.status == -ENOSPC, "%d", done.status);
+	done = next_done(r, waiting.tag);
+	expect(done.flags == BFUSE_RQ_COPY_FAILED && done.status == -ENOSPC, "%#x %d", done.flags, done.status);
+	expect(holds(device, 0, '1', K4) && holds(device, 56, 'D', 3 * K4), "the device");
+}
+
 /* Larger than a piece, for a discard; all at once. */
 static void large_copy(struct raw *r)
 {
@@ -132,6 +162,7 @@ int main(int argc, char **argv)
 	copying(&r);
 	waiting_copy(&r);
 	failing_copies(&r);
+	failing_beside(&r);
 	gate_close();
 	gate_leave(&r);
 	printf("%d failures\n", failures);
