@@ -10,9 +10,10 @@
  * filter leaves the device.
  *
  * "Now" is the moment of the attach, when what was submitted before has completed, and file systems on the device are
- * frozen: so they are in the image, as if unmounted but for a journal to replay. When the store is full the snapshot is lost, and not the device's writes: its copies are
- * lenient. It is lost as well when anything has changed the device without being seen: because the program was stopped for longer
- * than its deadline, or was detached. An image is good if, and only if, the exit status is 0.
+ * frozen: so they are in the image, as if unmounted but for a journal to replay. When the store is full the snapshot is
+ * lost, and not the device's writes: its copies are lenient. It is lost as well when anything has changed the device
+ * without being seen: because the program was stopped for longer than its deadline, or was detached. An image is good
+ * if, and only if, the exit status is 0.
  */
 #include <bfuse.h>
 
@@ -249,17 +250,19 @@ static void *export(void *user)
 	struct snapshot *s = user;
 	void *buffer = aligned_alloc(4096, CHUNK);
 	const char *wrong = buffer ? NULL : "no memory";
-	uint64_t chunk, chunks = (s->sectors + SECTORS - 1) / SECTORS;
+	uint64_t chunk, last = 0, chunks = (s->sectors + SECTORS - 1) / SECTORS;
 	unsigned long preserved = 0;
 
-	for (chunk = 0; !wrong && chunk < chunks; chunk++)
+	for (chunk = 0; !wrong && chunk < chunks; chunk++) {
+		last = chunk;
 		wrong = export_chunk(s, chunk, buffer, &preserved);
+	}
 	if (!wrong && fsync(s->image))
 		wrong = "the image can't be written";
 	if (!wrong && !has_seen_all(s))
 		wrong = "a change was not seen";
 	if (wrong)
-		fprintf(stderr, "snapshot: chunk %llu: %s\n", (unsigned long long)chunk - 1, wrong);
+		fprintf(stderr, "snapshot: chunk %llu: %s\n", (unsigned long long)last, wrong);
 	else
 		printf("%llu chunks of %u bytes, %lu of them from the store\n", (unsigned long long)chunks, CHUNK, preserved);
 	s->exported = !wrong;

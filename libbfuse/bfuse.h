@@ -9,7 +9,8 @@
  *	programs	bfuse_main(): a callback filter with a command line around it
  *
  * Conventions
- *	- Functions that can fail return 0 (or a count) or a negative errno; bfuse_error() then has one line for people.
+ *	- Functions that can fail return 0 (or a count) or a negative errno; bfuse_error() then has one line for people,
+ *	  but for those that are called for each request (bfuse_queue_*(), bfuse_io_*(), bfuse_reply*(), bfuse_inject*()).
  *	- The library never prints (except bfuse_main()), has no global state, and opens everything with O_CLOEXEC.
  *	- Threads: functions that take a struct bfuse are to be called by one thread at a time per handle, unless their
  *	  description says otherwise. For queues and requests see there.

@@ -954,7 +954,10 @@ struct bfuse_next_filter {
 	__u64	unanswered;
 };
 
-/* struct bfuse_inject.flags: BFUSE_RQ_FUA, PREFLUSH, SYNC, META, PRIO, RAHEAD, IDLE, NOUNMAP */
+/*
+ * struct bfuse_inject.flags: BFUSE_RQ_SYNC, META, PRIO, RAHEAD, IDLE; of a write also FUA and PREFLUSH, of write zeroes also
+ * NOUNMAP; else EINVAL.
+ */
 
 /**
  * struct bfuse_inject - BFUSE_INJECT: start a request of one's own.
