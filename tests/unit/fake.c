@@ -23,6 +23,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned char *memory;
 static bool wake[BFUSE_QUEUES_MAX];
+static unsigned int asleep;
 
 int __wrap_open(const char *path, int flags, ...);
 int __real_open(const char *path, int flags, ...);
@@ -32,6 +33,7 @@ void fake_reset(void)
 {
 	memset(&fake, 0, sizeof(fake));
 	memset(wake, 0, sizeof(wake));
+	asleep = 0;
 	memset(log_lines, 0, sizeof(log_lines));
 	fake.abi = BFUSE_ABI_VERSION;
 	memory = NULL;
@@ -228,11 +230,44 @@ static int do_enter(struct bfuse_enter *enter)
 	if (enter->flags & BFUSE_ENTER_WAKE)
 		wake[enter->queue] = true;
 	err = fake.shut ? ESHUTDOWN : apply_verdicts(enter);
+	asleep++;
 	pthread_cond_broadcast(&changed);
 	while (!err && !is_over(enter))
 		wait_for_change();
+	asleep--;
 	pthread_mutex_unlock(&lock);
 	return err;
+}
+
+/* Under the lock. */
+static bool all_sleep(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < fake.reg.nr_queues; i++)
+		if (wake[i] || fake_head(i)->request_tail != __atomic_load_n(&fake_head(i)->request_head, __ATOMIC_ACQUIRE))
+			return false;
+	return asleep == fake.reg.nr_queues;
+}
+
+/* Fails, but only when nobody is attached any more, and every thread waits. */
+static int do_inject(void)
+{
+	pthread_mutex_lock(&lock);
+	fake.injects++;
+	pthread_cond_broadcast(&changed);
+	while (!fake.detached || !all_sleep())
+		wait_for_change();
+	pthread_mutex_unlock(&lock);
+	return ENOENT;
+}
+
+void fake_wait_injects(unsigned int count)
+{
+	pthread_mutex_lock(&lock);
+	while (fake.injects < count)
+		wait_for_change();
+	pthread_mutex_unlock(&lock);
 }
 
 static int do_data(const struct bfuse_data *data)
@@ -342,6 +377,8 @@ static int answer(int fd, unsigned long request, void *argument)
 		return do_enter(argument);
 	case BFUSE_DATA:
 		return do_data(argument);
+	case BFUSE_INJECT:
+		return do_inject();
 	case BFUSE_NEXT:
 		return do_next(argument);
 	case BFUSE_LOG:

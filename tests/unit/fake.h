@@ -25,6 +25,7 @@
  * @offer: what BFUSE_OFFER tells.
  * @answers: all answers, in order.
  * @mark, @marks: the generation that ended last, and its bitmap.
+ * @injects: how many were tried. They fail when nobody is attached any more.
  * @taken_late: 1 if request_head was moved past a DONE entry too early, see fake_expect_held().
  */
 struct fake {
@@ -59,6 +60,7 @@ struct fake {
 	unsigned int nr_answers;
 	struct bfuse_mark mark;
 	uint64_t marks[9000];
+	unsigned int injects;
 };
 
 extern struct fake fake;
@@ -71,6 +73,7 @@ void fake_request(unsigned int queue, unsigned int op, uint64_t tag, uint64_t se
 void fake_event(unsigned int event, uint32_t attachment, int status);
 /* A call with this cookie. */
 void fake_call(unsigned int event, uint32_t attachment, uint64_t cookie);
+void fake_wait_injects(unsigned int count);
 void fake_wait_answers(unsigned int count);
 void fake_done(unsigned int queue, uint64_t tag, int status);
 /* Waits until so many verdicts were applied; fails the test after 5 s. */

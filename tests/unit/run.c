@@ -333,6 +333,27 @@ START_TEST(test_device_removed)
 }
 END_TEST
 
+static void *inject(void *unused)
+{
+	(void)unused;
+	return (void *)(intptr_t)bfuse_inject(bfuse, 1, BFUSE_OP_FLUSH, 0, 0, NULL, 0, NULL, NULL);
+}
+
+/* All threads have gone to sleep for what then does not come. */
+START_TEST(test_failed_inject_is_not_waited_for)
+{
+	pthread_t thread;
+	void *result;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, inject, NULL), 0);
+	fake_wait_injects(1);
+	bfuse_stop(bfuse);
+	ck_assert_int_eq(bfuse_wait(bfuse), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	ck_assert_int_eq((intptr_t)result, -ENOENT);
+}
+END_TEST
+
 START_TEST(test_dead_filter_ends_run)
 {
 	fake_reset();
@@ -397,6 +418,7 @@ Suite *run_suite(void)
 	tcase_add_test(served, test_later);
 	tcase_add_test(served, test_unknown_entries_are_skipped);
 	tcase_add_test(served, test_unknown_op_passes);
+	tcase_add_test(served, test_failed_inject_is_not_waited_for);
 	suite_add_tcase(suite, served);
 	tcase_add_test(others, test_device_removed);
 	tcase_add_test(others, test_dead_filter_ends_run);
