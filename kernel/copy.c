@@ -184,18 +184,25 @@ static void condemn(struct bf_copies *c, const struct bf_range *failed, u64 turn
 				way->copy_error = status;
 }
 
-/* @status: of the copy, not 0 if that counts. */
-static void leave(struct bf_request *rq, blk_status_t status, struct list_head *parked)
+/*
+ * @status: of the copy, not 0 if that counts. @free: those that have waited, and have nothing else to wait for: condemn() has
+ * no say about them any more. The others are parked anew in the same moment, so it finds them.
+ */
+static void leave(struct bf_request *rq, blk_status_t status, struct list_head *free)
 {
 	struct bf_copies *c = rq->att->ways->copies;
-	struct bf_range source = { .start = U64_MAX };
+	struct bf_range source = { .start = U64_MAX }, *other;
+	struct bf_way *way, *next;
 
 	include(&source, rq->way->copy_source, rq->way->copy_length);
 	spin_lock_irq(&c->lock);
 	if (status)
 		condemn(c, &source, rq->way->range.turn, status);
 	range_remove(&rq->way->range, &c->ranges);
-	list_splice_init(&rq->way->range.parked, parked);
+	list_for_each_entry_safe(way, next, &rq->way->range.parked, range.node) {
+		other = earlier(c, &way->range);
+		list_move_tail(&way->range.node, other ? &other->parked : free);
+	}
 	spin_unlock_irq(&c->lock);
 }
 
@@ -203,19 +210,19 @@ static void leave(struct bf_request *rq, blk_status_t status, struct list_head *
 static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
-	LIST_HEAD(parked);
+	LIST_HEAD(free);
 
 	if (status)
 		bf_way_failed(rq, BF_LEG_COPY, status);
 	if (way->flags & BFUSE_VERDICT_LENIENT)
 		status = BLK_STS_OK;
-	leave(rq, status, &parked);
+	leave(rq, status, &free);
 	if (status)
 		fail(rq, status);
 	else
 		bf_way_go(rq, batch);
-	while (!list_empty(&parked)) {
-		way = list_first_entry(&parked, struct bf_way, range.node);
+	while (!list_empty(&free)) {
+		way = list_first_entry(&free, struct bf_way, range.node);
 		list_del(&way->range.node);
 		resume(way->rq, batch);
 	}

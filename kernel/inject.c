@@ -214,6 +214,8 @@ static void finish(struct work_struct *work)
 	spin_lock_irq(&q->lock);
 	list_add_tail(&inj->node, &q->injected);
 	spin_unlock_irq(&q->lock);
+	/* Pairs with wait(): who has made room meanwhile sees it, or the room is seen now. */
+	smp_mb();
 	bf_inject_post(q);
 	bf_filter_put(f);
 }

@@ -390,6 +390,8 @@ static void finish(struct bf_request *rq)
 		rq->state = BF_TAG_DONE;
 		rq->sent = jiffies;
 		list_add_tail(&rq->node, &q->done);
+		/* Pairs with wait(): who has made room meanwhile sees it, or end_request() sees the room. */
+		smp_mb();
 	}
 }
 
@@ -505,7 +507,7 @@ static void end_request(struct bf_request *rq, struct bio *bio)
 	rcu_read_lock();
 	spin_lock_irqsave(&q->lock, flags);
 	finish(rq);
-	hungry = !list_empty(&q->hungry);
+	hungry = !list_empty(&q->hungry) || unlikely(!list_empty(&q->done) && bf_ring_room(q));
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (hungry)
 		pump_later(q);
@@ -580,6 +582,8 @@ void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
 	spin_lock_irqsave(&q->lock, flags);
 	list_add_tail(&ev->node, &q->events);
 	spin_unlock_irqrestore(&q->lock, flags);
+	/* Pairs with wait(): who has made room meanwhile sees it, or the pump sees the room. */
+	smp_mb();
 	bf_queue_pump(q);
 }
 

@@ -65,7 +65,7 @@ wait "$BURST" || true
 grep -qx 'ok 40 failed 0' burst.out || fail "detached: $(<burst.out)"
 wait "$FILTER" || fail "filter: $?"
 wait_until 10 is_idle
-check dmsetup remove slow
+wait_until 10 dmsetup remove slow 2>dmsetup.err
 
 # has_written COUNT: requests that the filter has passed.
 has_written() {

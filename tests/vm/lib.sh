@@ -149,7 +149,20 @@ end_filters() {
 	((${#FILTER_PIDS[@]})) || return 0
 	kill -TERM "${FILTER_PIDS[@]}" 2>/dev/null || true
 	kill -CONT "${FILTER_PIDS[@]}" 2>/dev/null || true
+	# After a failure one may wait for requests that nobody lets go on any more.
+	local tenths=$((200 * SLOWNESS))
+	while ((tenths-- > 0)) && is_any_alive; do
+		sleep 0.1
+	done
+	if is_any_alive; then
+		kill -KILL "${FILTER_PIDS[@]}" 2>/dev/null || true
+		fail "a filter that the test left behind does not end"
+	fi
 	wait "${FILTER_PIDS[@]}" 2>/dev/null || true
+}
+
+is_any_alive() {
+	kill -0 "${FILTER_PIDS[@]}" 2>/dev/null
 }
 
 # start_filter PROGRAM ARG...: a filter of the project in the background; returns

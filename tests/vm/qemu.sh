@@ -44,9 +44,9 @@ accelerator() {
 }
 
 # choose_core: sets PIN, which keeps a QEMU that emulates the processor on one of ours: with one thread for all of the guest's it
-# takes no barrier to be needed (up to 8.1, tcg_gen_mb), though there is a second thread for the devices. On two processors these
-# could miss what they tell each other, of a virtio request or of its end: for ever. A core that has no guest, if there is one; the lock
-# is the guest's as long as it lives.
+# takes no barrier to be needed, not even for locked instructions (tcg-op-ldst.c, do_nonatomic_op_*), though there is a second thread
+# for the devices. On two processors these could miss what they tell each other, of a virtio request or of its end: for ever. A core
+# that has no guest, if there is one; the lock is the guest's as long as it lives.
 choose_core() {
 	local core cores lock
 	PIN=()
