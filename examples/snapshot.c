@@ -10,10 +10,10 @@
  * filter leaves the device.
  *
  * "Now" is the moment of the attach, when what was submitted before has completed, and file systems on the device are
- * frozen: so they are in the image, as if unmounted but for a journal to replay. When the store is full the snapshot is
- * lost, and not the device's writes: its copies are lenient. It is lost as well when anything has changed the device
- * without being seen: because the program was stopped for longer than its deadline, or was detached. An image is good
- * if, and only if, the exit status is 0.
+ * frozen: so they are in the image, as if unmounted but for a journal to replay. (Unless it says that they
+ * were frozen they are there as after a crash.) When the store is full the snapshot is lost, and not the device's writes: its copies
+ * are lenient. It is lost as well when anything has changed the device without being seen: because the program was
+ * stopped for longer than its deadline, or was detached. An image is good if, and only if, the exit status is 0.
  */
 #include <bfuse.h>
 
@@ -345,8 +345,8 @@ static bool lies_on(const char *disk, const char *wanted)
 
 /*
  * A store that lies where the changes are would itself be a change. The module refuses that, but only when it comes to the first
- * copy, and that change would wait for the deadline. (Where a file of btrfs or behind a loop device is its device number does not
- * say; that is left to the module.)
+ * copy, and that change would wait for the deadline. Where a file of btrfs, or what is behind a loop device, lies is not known
+ * here: such a store on the device is the user's mistake to avoid.
  */
 static bool is_on_itself(const struct stat *device, const struct stat *store)
 {
@@ -364,24 +364,31 @@ static bool is_on_itself(const struct stat *device, const struct stat *store)
 	return is_file || is_disk(device->st_rdev) || is_disk(to);
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
+/* Would writing the one change the other? */
+static bool overlap(const struct stat *a, const struct stat *b)
 {
-	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
-		return a->st_rdev == b->st_rdev;
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+	char disk[PATH_MAX], other[PATH_MAX];
+
+	if (!S_ISBLK(a->st_mode) || !S_ISBLK(b->st_mode))
+		return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+	if (a->st_rdev == b->st_rdev)
+		return true;
+	return find_disk(a->st_rdev, disk) && find_disk(b->st_rdev, other) && !strcmp(disk, other) &&
+	       (is_disk(a->st_rdev) || is_disk(b->st_rdev));
 }
 
+/* Before there is an image, unless there is one already. */
 static void refuse_itself(const struct snapshot *s, char **paths)
 {
 	struct stat device, store, image;
 
-	if (fstat(s->device, &device) || fstat(s->store, &store) || fstat(s->image, &image))
+	if (fstat(s->device, &device) || fstat(s->store, &store))
 		err(BFUSE_EXIT_OTHER, "%s", paths[1]);
 	if (is_on_itself(&device, &store))
 		errx(BFUSE_EXIT_USAGE, "%s: is on %s, or on its disk; choose a store on another disk", paths[1], paths[0]);
-	if (is_same(&image, &store) || is_same(&image, &device))
-		errx(BFUSE_EXIT_USAGE, "%s: is the %s as well; choose another image", paths[2],
-		     is_same(&image, &store) ? "store" : "device");
+	if (!stat(paths[2], &image) && (overlap(&image, &store) || overlap(&image, &device)))
+		errx(BFUSE_EXIT_USAGE, "%s: is the %s as well, or overlaps it; choose another image", paths[2],
+		     overlap(&image, &store) ? "store" : "device");
 }
 
 static void set_up(struct snapshot *s, char **paths)
@@ -390,8 +397,8 @@ static void set_up(struct snapshot *s, char **paths)
 
 	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
 	open_store(s, paths[1]);
-	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT);
 	refuse_itself(s, paths);
+	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT);
 	if (ftruncate(s->image, 0) && errno != EINVAL)
 		err(BFUSE_EXIT_OTHER, "%s", paths[2]);
 	if (ioctl(s->device, BLKGETSIZE64, &bytes))
@@ -424,14 +431,16 @@ static const struct bfuse_filter filter = {
 /* The threads serve until here, whatever else has failed. */
 static int serve(struct snapshot *s, const char *device)
 {
-	int failed = bfuse_attach_drained(s->bfuse, device, NULL, DRAIN_MS, NULL, &s->attachment);
+	uint32_t drained;
+	int failed = bfuse_attach_drained(s->bfuse, device, NULL, DRAIN_MS, &drained, &s->attachment);
 
 	if (failed) {
 		bfuse_stop(s->bfuse);
 		bfuse_wait(s->bfuse);
 		return failed;
 	}
-	fprintf(stderr, "snapshot: attached to %s\n", device);
+	fprintf(stderr, "snapshot: attached to %s%s\n", device,
+		drained == BFUSE_DRAINED_FROZEN ? ", with the file systems on it frozen" : "");
 	if (pthread_create(&s->exporter, NULL, export, s))
 		errx(BFUSE_EXIT_OTHER, "no thread");
 	failed = bfuse_wait(s->bfuse);

@@ -308,10 +308,10 @@ static struct generation *switch_over(struct bf_changeset *set, struct generatio
 /* Adds the marks of @from, which may be of another capacity. */
 static void merge(struct generation *to, const struct generation *from)
 {
-	u64 words = DIV_ROUND_UP_ULL(min(from->chunks, to->chunks), 64), i;
+	u64 chunks = min(from->chunks, to->chunks), i;
 
-	for (i = 0; i < words; i++)
-		to->words[i] |= from->words[i];
+	for (i = 0; i < DIV_ROUND_UP_ULL(chunks, 64); i++)
+		to->words[i] |= from->words[i] & cpu_to_le64(bf_bits(i, 0, chunks - 1));
 	if (from->beyond && from->chunks < to->chunks)
 		set_bits(to, from->chunks, to->chunks - 1);
 	to->all |= from->all;

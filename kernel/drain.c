@@ -11,6 +11,8 @@
  *		both only inside the loop of submit_bio_noacct(), which task_struct.bio_list tells of (submitters.c).
  *	3. a filter below has it, or its policy sends it on:
  *		tags and lanes are looked through for requests that are older (below), and the era of those without a tag.
+ *	   a filter above has let it pass, and the device's worker has it:
+ *		work of our own behind it in the worker's queue.
  *	4. blk-throttle has parked it, in nobody's count; it goes on from there without passing the hook:
  *		canaries in the throttle's own queues, behind it (canary.c).
  *	5. the driver has it:
@@ -202,13 +204,35 @@ static void all_passed(struct work_struct *work)
 	bf_drain_put(d);
 }
 
-/* What filters above have let pass may be on its way through the device's worker, where it meets no filter any more. */
+static int await_worker(struct bf_drain *d, struct bf_device *dev)
+{
+	reinit_completion(&d->passed);
+	bf_drain_get(d);
+	bf_device_queue_behind(dev, &d->behind);
+	return bf_drain_await(d, &d->passed);
+}
+
+/* The same disk's, before it had no filter for a moment; who has left keeps it until all that he let pass is done. */
+static bool is_former(const struct bf_attachment *other, const struct bf_attachment *att)
+{
+	return other->bdev->bd_disk == att->bdev->bd_disk && other->dev != att->dev;
+}
+
+/* What filters above let pass may be on its way through a device's worker, where it meets no filter any more. */
 static int await_passed(struct bf_drain *d)
 {
+	struct bf_attachment *other = NULL;
+	int err;
+
 	d->stage = "requests that filters above let pass";
-	bf_drain_get(d);
-	bf_device_queue_behind(d->att->dev, &d->behind);
-	return bf_drain_await(d, &d->passed);
+	err = await_worker(d, d->att->dev);
+	while (!err && (other = bf_attachment_after(other))) {
+		if (is_former(other, d->att))
+			err = await_worker(d, other->dev);
+		if (err)
+			bf_attachment_put(other);
+	}
+	return err;
 }
 
 static int await_all(struct bf_drain *d)

@@ -314,7 +314,7 @@ static void send(struct bf_inject *inj, const struct place *place)
 	struct bf_batch batch = {};
 
 	if (place->target) {
-		bf_target_submit(place->target, &inj->bio, &origin);
+		bf_target_submit(place->target, &inj->bio);
 		return;
 	}
 	/* Until here there was a reference; from here on the bio may be done at any moment. */

@@ -192,7 +192,7 @@ void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch)
 		return;
 	}
 	if (leg->target)
-		bf_target_submit(leg->target, &leg->bio, &origin);
+		bf_target_submit(leg->target, &leg->bio);
 	else
 		bf_send_below(att->dev, att->rank, &leg->bio, &origin, batch);
 }

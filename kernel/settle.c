@@ -197,6 +197,16 @@ static struct bf_request *next_unsettled(struct bf_attachment *att, struct bf_qu
 	return found;
 }
 
+static bool is_copying(const struct bf_lane *lane, struct bf_queue *q)
+{
+	bool copying;
+
+	spin_lock_irq(&q->lock);
+	copying = lane->copying;
+	spin_unlock_irq(&q->lock);
+	return copying;
+}
+
 /*
  * On a zoned device writes stay in order: the first goes first, or is the last to be put in front of what waits. The last of all
  * may just be being copied for the filter, which waits for nothing; after it there are none.
@@ -209,7 +219,7 @@ static void settle_dead_tags(struct bf_attachment *att, struct bf_queue *q)
 	u32 tag;
 
 	if (att->dev->zone_sectors) {
-		while (READ_ONCE(lane->copying))
+		while (is_copying(lane, q))
 			schedule_timeout_uninterruptible(1);
 		while ((rq = next_unsettled(att, q, wait)))
 			settle_dead_tag(att, rq);

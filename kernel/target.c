@@ -8,14 +8,23 @@
  * leaves to be done (the close, the end of the workqueue) sleeps, so a worker does it.
  *
  * A bio for a block device goes to the attachments of that device from the top, and then to the device; with the filter
- * as its origin, so that the filter's own attachments there leave it alone. One for a file is carried out by the
- * target's worker.
+ * as its origin, so that the filter's own attachments there leave it alone. If it may have to wait there the target's worker
+ * does all of this, so that who is attached to that device meanwhile sees it. One for a file is carried out by that worker.
  */
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 
 #include "blkfilter.h"
+
+/* @bio is marked, with its origin. */
+static void submit(struct bio *bio)
+{
+	struct bf_origin origin = ((struct bf_mark *)bio->bi_private)->origin;
+
+	if (bf_bio_is_refused(bio) || !bf_present(bio, BF_RANK_TOP, &origin))
+		bf_submit(bio);
+}
 
 static void work(struct work_struct *work)
 {
@@ -32,7 +41,7 @@ static void work(struct work_struct *work)
 	blk_start_plug(&plug);
 	while ((bio = bio_list_pop(&bios))) {
 		if (t->bdev)
-			bf_submit(bio);
+			submit(bio);
 		else
 			bf_backing_do(t, bio);
 	}
@@ -160,18 +169,12 @@ static void defer(struct bf_target *t, struct bio *bio)
  * @bio, marked, goes to the target; from then on it may be done at any moment, and the caller's reference with it.
  * Process context; waits only for hardware: see bf_send_below().
  */
-void bf_target_submit(struct bf_target *t, struct bio *bio, const struct bf_origin *origin)
+void bf_target_submit(struct bf_target *t, struct bio *bio)
 {
 	if (t->forced && bio_op(bio) == REQ_OP_WRITE && bio->bi_iter.bi_size)
 		bio->bi_opf |= REQ_FUA;
-	if (!t->bdev) {
-		defer(t, bio);
-		return;
-	}
-	if (!bf_bio_is_refused(bio) && bf_present(bio, BF_RANK_TOP, origin))
-		return;
-	if (t->inline_ok)
-		bf_submit(bio);
+	if (t->bdev && t->inline_ok)
+		submit(bio);
 	else
 		defer(t, bio);
 }

@@ -190,7 +190,7 @@ void bf_target_put(struct bf_target *t);
 bool bf_target_loops(const struct bf_target *t, const struct bf_attachment *att);
 bool bf_range_is_good(u64 sector, u64 bytes, u64 capacity, u32 block_size);
 bool bf_target_takes(struct bf_target *t, u8 op, u64 sector, u64 bytes);
-void bf_target_submit(struct bf_target *t, struct bio *bio, const struct bf_origin *origin);
+void bf_target_submit(struct bf_target *t, struct bio *bio);
 
 /* backing.c: a regular file as a device */
 void bf_backing_do(struct bf_target *t, struct bio *bio);

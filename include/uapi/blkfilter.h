@@ -177,7 +177,8 @@ enum bfuse_event {
  * @cpu: CPU that submitted, or for BFUSE_DONE completed, the bio.
  * @layers: BFUSE_REQUEST: mask of 1u << bfuse_attach.layer. The lowest bit is @attachment; the others are attachments of this
  *	filter to the same device that the request meets next, one directly after the other, if those before them pass
- *	it: see bfuse_verdict.layer.
+ *	it: see bfuse_verdict.layer. None stands in it below one that promises BFUSE_COPY_BEFORE: what that lets pass may
+ *	have to wait for a copy first.
  * @other_status: BFUSE_DONE with BFUSE_RQ_MIRROR_FAILED or BFUSE_RQ_COPY_FAILED: the negative errno of that, for both
  *	that of the copy. Otherwise 0.
  */
@@ -473,9 +474,9 @@ struct bfuse_info {
  * @flags: BFUSE_FILTER_*.
  * @nr_queues: 1 to BFUSE_QUEUES_MAX. A request goes to the queue number (submitting CPU % nr_queues), on zoned devices to
  *	(zone % nr_queues): answered in the order of the queue, writes to a zone stay in order. They do so as well when the
- *	filter dies and a successor with as many queues comes. But what it has in hand when it is late, is detached, dies with
- *	BFUSE_POLICY_PASS or is replaced alive may be overtaken by a later write to the same zone, which the device then fails:
- *	change filters of zoned devices when nobody writes.
+ *	filter dies and after that a successor with as many queues comes, unless a thread was just in BFUSE_DATA. But what it
+ *	has in hand when it is late, is detached, dies with BFUSE_POLICY_PASS or is replaced alive may be overtaken by a later
+ *	write to the same zone, which the device then fails: change filters of zoned devices when nobody writes.
  * @depth: tags per queue, a power of two from 1 to BFUSE_DEPTH_MAX. A tag is taken from interception to completion.
  * @slot_size: bytes of payload per tag: 0 (none) or a power of two from 4096 to BFUSE_SLOT_MAX.
  * @known_ops: mask of enum bfuse_op that the filter knows, whether it wants to see them or not.
@@ -1191,7 +1192,7 @@ enum bfuse_mark_command {
 /* struct bfuse_mark.flags */
 #define BFUSE_MARK_MERGE	(1u << 0)	/* in, SWITCH: add the marks of the generation ended before, whose backup failed */
 #define BFUSE_MARK_ALL		(1u << 1)	/* out: the whole device counts as changed, whatever the bitmap says */
-#define BFUSE_MARK_BEYOND	(1u << 2)	/* out: all that lies behind the last chunk counts as changed: the device has grown */
+#define BFUSE_MARK_BEYOND	(1u << 2)	/* out: all behind the last chunk counts as changed: the device has grown, or was larger */
 #define BFUSE_MARK_INHERITED	(1u << 3)	/* out, BEGIN: marks of a predecessor go on, without a gap */
 #define BFUSE_MARK_DRAIN	(1u << 4)	/* in, BEGIN: return when all that was submitted before has completed */
 

@@ -28,17 +28,18 @@ coproc MARKS { exec "$BLKFILTER/bin/mark-list" "$DISK0" 16 2>marks.err; }
 pid=$MARKS_PID
 read -r -t 20 line <&"${MARKS[0]}"
 [[ $line == ready ]] || fail "$line: $(<marks.err)"
+check dd if=/dev/zero of="$DISK0" oflag=direct bs=4k seek=8480 count=1 status=none
 check dd if=/dev/zero of="$DISK0" oflag=direct bs=4k seek=16383 count=1 status=none
-marked switch "130944+128 ."
-resize 33554432
-marked merge "130944+128 ."
+marked switch "67840+128 130944+128 ."
+resize 33882112
+marked merge "67840+128 130944+128 ."
 
-# From here on generations have the size of the small device.
-marked merge "65536+end ."
+# From here on generations have the size of the small device, 517 chunks.
+marked merge "66176+end ."
 check dd if=/dev/zero of="$DISK0" oflag=direct bs=4k count=1 status=none
 resize 67108864
-marked merge "0+128 65536+end ."
-marked merge "0+128 65536+end ."
+marked merge "0+128 66176+end ."
+marked merge "0+128 66176+end ."
 
 # Nothing but what was unknown is taken for changed.
 marked switch "."

@@ -71,8 +71,10 @@ attempt "$DISK1"
 
 # refused DEVICE STORE: at once, before any change has to wait.
 refused() {
+	rm -f image
 	expect_status 2 "$BLKFILTER/bin/snapshot" "$1" "$2" image >snapshot.out 2>snapshot.err
 	grep -q 'choose a store on another disk' snapshot.err || fail "$(<snapshot.err)"
+	[[ ! -e image ]] || fail "refused, and yet there is an image"
 }
 
 for image in store "$DISK0"; do
@@ -95,6 +97,8 @@ refused "$DISK1" mnt/store
 refused "${DISK1}2" mnt/store
 refused "$DISK1" "${DISK1}2"
 refused "${DISK1}2" "$DISK1"
+expect_status 2 "$BLKFILTER/bin/snapshot" "$DISK0" "${DISK1}2" "$DISK1" 2>snapshot.err
+grep -q 'choose another image' snapshot.err || fail "$(<snapshot.err)"
 check umount mnt
 check wipefs -qa "$DISK1"
 check blockdev --rereadpt "$DISK1"
