@@ -348,7 +348,7 @@ static bool lies_on(const char *disk, const char *wanted)
  * copy, and that change would wait for the deadline. Where a file of btrfs, or what is behind a loop device, lies is not known
  * here: such a store on the device is the user's mistake to avoid.
  */
-static bool is_on_itself(const struct stat *device, const struct stat *store)
+static bool is_on(const struct stat *device, const struct stat *store)
 {
 	bool is_file = S_ISREG(store->st_mode);
 	dev_t to = is_file ? store->st_dev : store->st_rdev;
@@ -364,17 +364,12 @@ static bool is_on_itself(const struct stat *device, const struct stat *store)
 	return is_file || is_disk(device->st_rdev) || is_disk(to);
 }
 
-/* Would writing the one change the other? */
-static bool overlap(const struct stat *a, const struct stat *b)
+/* Would writing the image change @other? */
+static bool spoils(const struct stat *image, const struct stat *other)
 {
-	char disk[PATH_MAX], other[PATH_MAX];
-
-	if (!S_ISBLK(a->st_mode) || !S_ISBLK(b->st_mode))
-		return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-	if (a->st_rdev == b->st_rdev)
-		return true;
-	return find_disk(a->st_rdev, disk) && find_disk(b->st_rdev, other) && !strcmp(disk, other) &&
-	       (is_disk(a->st_rdev) || is_disk(b->st_rdev));
+	if (!S_ISBLK(image->st_mode))
+		return image->st_dev == other->st_dev && image->st_ino == other->st_ino;
+	return is_on(image, other) || (S_ISBLK(other->st_mode) && is_on(other, image));
 }
 
 /* Before there is an image, unless there is one already. */
@@ -384,11 +379,11 @@ static void refuse_itself(const struct snapshot *s, char **paths)
 
 	if (fstat(s->device, &device) || fstat(s->store, &store))
 		err(BFUSE_EXIT_OTHER, "%s", paths[1]);
-	if (is_on_itself(&device, &store))
+	if (is_on(&device, &store))
 		errx(BFUSE_EXIT_USAGE, "%s: is on %s, or on its disk; choose a store on another disk", paths[1], paths[0]);
-	if (!stat(paths[2], &image) && (overlap(&image, &store) || overlap(&image, &device)))
-		errx(BFUSE_EXIT_USAGE, "%s: is the %s as well, or overlaps it; choose another image", paths[2],
-		     overlap(&image, &store) ? "store" : "device");
+	if (!stat(paths[2], &image) && (spoils(&image, &store) || spoils(&image, &device)))
+		errx(BFUSE_EXIT_USAGE, "%s: is where the %s is, too; choose another image", paths[2],
+		     spoils(&image, &store) ? "store" : "device");
 }
 
 static void set_up(struct snapshot *s, char **paths)

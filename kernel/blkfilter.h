@@ -134,6 +134,7 @@ void bf_batch_kick(struct bf_batch *batch);
 u64 bf_device_bypassed(const struct bf_device *dev);
 struct bf_device *bf_device_alloc(struct gendisk *disk);
 void bf_device_publish(struct bf_device *dev);
+struct bf_device *bf_device_before(struct bf_device *dev);
 struct bf_device *bf_device_hold(struct gendisk *disk);
 void bf_device_release(struct bf_device *dev);
 void bf_device_put(struct bf_device *dev);

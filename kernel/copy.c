@@ -206,7 +206,7 @@ static void leave(struct bf_request *rq, blk_status_t status, struct list_head *
 	spin_unlock_irq(&c->lock);
 }
 
-/* The request goes its way first, and then those that waited for it; each may be gone as soon as it is on its way. */
+/* The request goes its way, and then those that have nothing else to wait for; each may be gone as soon as it is on its way. */
 static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;

@@ -13,6 +13,7 @@
 
 unsigned long bf_filtered[BITS_TO_LONGS(1 << BF_HASH_BITS)];
 struct hlist_head bf_devices[1 << (BF_HASH_BITS - BF_BUCKET_SHIFT)];
+static LIST_HEAD(all_devices);
 
 /*
  * Who may wait while submitting. A driver with submit_bio is stacked; a disk without a parent device (loop, nbd,
@@ -44,7 +45,10 @@ static void submit_work(struct work_struct *work)
 static void free_work(struct work_struct *work)
 {
 	struct bf_device *dev = container_of(work, struct bf_device, free);
+	unsigned int noio = bf_lock();
 
+	list_del(&dev->all);
+	bf_unlock(noio);
 	/*
 	 * A submitter that found it under RCU may be about to hand over a bio; the workqueue drains when it is
 	 * destroyed.
@@ -83,6 +87,7 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	dev->disk = disk;
 	dev->may_submit_inline = bf_disk_is_hardware(disk);
 	dev->zone_sectors = bdev_is_zoned(disk->part0) ? bdev_zone_sectors(disk->part0) : 0;
+	INIT_LIST_HEAD(&dev->all);
 	INIT_LIST_HEAD(&dev->chain);
 	INIT_LIST_HEAD(&dev->changesets);
 	dev->lost_first = U64_MAX;
@@ -163,6 +168,27 @@ void bf_device_publish(struct bf_device *dev)
 	lockdep_assert_held(&bf_mutex);
 	set_bit(hash, bf_filtered);
 	hlist_add_head_rcu(&dev->node, &bf_devices[hash >> BF_BUCKET_SHIFT]);
+	list_add(&dev->all, &all_devices);
+}
+
+/*
+ * Walks over those that a disk has had, the latest first, without keeping bf_lock: drops @dev's reference, takes the next one's.
+ * What is under way keeps them, tags by their attachment, injects by themselves.
+ */
+struct bf_device *bf_device_before(struct bf_device *dev)
+{
+	struct gendisk *disk = dev->disk;
+	unsigned int noio = bf_lock();
+	struct bf_device *other = dev;
+
+	list_for_each_entry_continue(other, &all_devices, all)
+		if (other->disk == disk && kref_get_unless_zero(&other->ref))
+			break;
+	if (list_entry_is_head(other, &all_devices, all))
+		other = NULL;
+	bf_unlock(noio);
+	bf_device_put(dev);
+	return other;
 }
 
 static void unpublish(struct bf_device *dev)

@@ -212,25 +212,23 @@ static int await_worker(struct bf_drain *d, struct bf_device *dev)
 	return bf_drain_await(d, &d->passed);
 }
 
-/* The same disk's, before it had no filter for a moment; who has left keeps it until all that he let pass is done. */
-static bool is_former(const struct bf_attachment *other, const struct bf_attachment *att)
-{
-	return other->bdev->bd_disk == att->bdev->bd_disk && other->dev != att->dev;
-}
-
-/* What filters above let pass may be on its way through a device's worker, where it meets no filter any more. */
+/*
+ * What filters above let pass, or injected, may be on its way through a device's worker, where it meets no filter any more; and that
+ * of one that the disk had before it was without filters for a moment.
+ */
 static int await_passed(struct bf_drain *d)
 {
-	struct bf_attachment *other = NULL;
-	int err;
+	struct bf_device *dev = d->att->dev;
+	int err = 0;
 
 	d->stage = "requests that filters above let pass";
-	err = await_worker(d, d->att->dev);
-	while (!err && (other = bf_attachment_after(other))) {
-		if (is_former(other, d->att))
-			err = await_worker(d, other->dev);
+	kref_get(&dev->ref);
+	while (!err && dev) {
+		err = await_worker(d, dev);
 		if (err)
-			bf_attachment_put(other);
+			bf_device_put(dev);
+		else
+			dev = bf_device_before(dev);
 	}
 	return err;
 }

@@ -166,7 +166,7 @@ static void defer(struct bf_target *t, struct bio *bio)
 }
 
 /*
- * @bio, marked, goes to the target; from then on it may be done at any moment, and the caller's reference with it.
+ * @bio, marked with its origin, goes to the target; from then on it may be done at any moment, and the caller's reference with it.
  * Process context; waits only for hardware: see bf_send_below().
  */
 void bf_target_submit(struct bf_target *t, struct bio *bio)

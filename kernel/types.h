@@ -247,6 +247,7 @@ struct bf_filter {
 struct bf_device {
 	struct kref		ref;
 	struct hlist_node	node;		/* hash, RCU; under bf_lock */
+	struct list_head	all;		/* from its publication until it is freed; under bf_lock */
 	struct gendisk		*disk;		/* pinned by its struct device */
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
 	u32			holders;	/* under bf_lock */

@@ -95,6 +95,8 @@ check mount "${DISK1}1" mnt
 refused "${DISK1}1" mnt/store
 refused "$DISK1" mnt/store
 refused "${DISK1}2" mnt/store
+expect_status 2 "$BLKFILTER/bin/snapshot" "$DISK0" mnt/store "${DISK1}1" 2>snapshot.err
+grep -q 'choose another image' snapshot.err || fail "$(<snapshot.err)"
 refused "$DISK1" "${DISK1}2"
 refused "${DISK1}2" "$DISK1"
 expect_status 2 "$BLKFILTER/bin/snapshot" "$DISK0" "${DISK1}2" "$DISK1" 2>snapshot.err
