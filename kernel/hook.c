@@ -73,8 +73,8 @@ static __always_inline bool is_in_clear_chunk(struct bf_device *dev, struct bio 
 }
 
 /*
- * Is there nothing to do for it, which is so for most? Here nothing is called, so that the callback need not save a register. What is marked
- * was counted before.
+ * Is there nothing to do for it, which is so for most? Here nothing is called, so that the callback need not save a
+ * register. What is marked was counted before, unless nobody wanted its operation: then bf_present() left that to here.
  */
 static __always_inline bool is_settled(struct bf_device *dev, struct bio *bio)
 {

@@ -152,6 +152,8 @@ bool bf_bio_is_tracked(const struct bio *bio)
 /*
  * Offers @bio to the attachments of its disk ranked below @below, from the top. True: one of them has it (or has failed
  * it). False: nobody wants it. Does not sleep; process context, because payload may be copied.
+ *
+ * An operation that nobody on the disk wants is counted by the hook, when the bio gets there.
  */
 bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin)
 {
@@ -162,6 +164,8 @@ bool bf_present(struct bio *bio, u64 below, const struct bf_origin *origin)
 
 	rcu_read_lock();
 	dev = bf_device_find(bio->bi_bdev->bd_disk);
+	if (dev && !(READ_ONCE(dev->match) & bf_op_bit(bio)))
+		dev = NULL;
 	while (dev && !taken && (att = bf_chain_next(dev, bio, below, origin))) {
 		below = att->rank;
 		taken = bf_queue_offer(att, bio, origin, &wake) == BF_TAKEN;

@@ -306,6 +306,29 @@ static void failing_mirror(struct raw *r)
 	expect(result(pid) == EILSEQ, "redirected write");
 }
 
+/* What goes to a target passes by who has no interest there: once. */
+static void counted_once(struct raw *r)
+{
+	struct bfuse_next next = { .size = sizeof(next) };
+	struct raw reader = raw_new(700, 1u << BFUSE_OP_READ);
+	struct bfuse_request rq;
+	pid_t pid;
+
+	raw_register(&reader);
+	expect(!raw_attach(&reader, other), "attach");
+	for (unsigned int i = 0; i < 5; i++) {
+		pid = start_write(0, 'p', K4);
+		raw_next(r, &rq);
+		ACCEPTED(r, .tag = rq.tag, .type = BFUSE_REDIRECT, .target = disk, .sector = 200);
+		expect(result(pid) == 0, "write");
+	}
+	next.attachment = reader.attachment - 1;
+	expect(!ioctl(reader.fd, BFUSE_NEXT, &next), "next");
+	expect(next.stat.seen == 5 && next.stat.bypassed == 5, "%llu seen, %llu bypassed", next.stat.seen, next.stat.bypassed);
+	ioctl(reader.fd, BFUSE_DETACH, &(struct bfuse_detach){ .size = sizeof(struct bfuse_detach), .attachment = reader.attachment });
+	close(reader.fd);
+}
+
 static void not_promised(void)
 {
 	struct raw r = raw_new(450, CHANGES);
@@ -336,6 +359,7 @@ int main(int argc, char **argv)
 	redirected_rest(&r);
 	senseless(&r);
 	mirrored(&r);
+	counted_once(&r);
 	gate_open();
 	seen_by_the_chain(&r);
 	failing_mirror(&r);
