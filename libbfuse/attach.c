@@ -34,10 +34,9 @@ int bfuse__remember(struct bfuse *bfuse, uint32_t attachment)
 	return err;
 }
 
-/* Returns how many are left. */
-unsigned int bfuse__forget(struct bfuse *bfuse, uint32_t attachment)
+void bfuse__forget(struct bfuse *bfuse, uint32_t attachment)
 {
-	unsigned int i, left;
+	unsigned int i;
 
 	pthread_mutex_lock(&bfuse->lock);
 	for (i = 0; i < bfuse->nr_attachments; i++) {
@@ -46,9 +45,7 @@ unsigned int bfuse__forget(struct bfuse *bfuse, uint32_t attachment)
 			break;
 		}
 	}
-	left = bfuse->nr_attachments;
 	pthread_mutex_unlock(&bfuse->lock);
-	return left;
 }
 
 void bfuse__detach_all(struct bfuse *bfuse)
@@ -132,14 +129,17 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 	switch (err) {
 	case -EEXIST:
 		return fail_altitude(bfuse, attach->fd, label,
-				     attach->altitude ? attach->altitude : bfuse->reg.altitude, "choose another with --altitude");
+				     attach->altitude ? attach->altitude : bfuse->reg.altitude,
+				     bfuse->has_options ? "choose another with --altitude" : "choose another, or detach that one");
 	case -EBUSY:
 		return fail_hook(bfuse, label);
 	case -ETIMEDOUT:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER,
 				   "%s: what was submitted before did not complete in time, so it is not attached; dmesg says what "
-				   "it waited for; try again, or a longer --drain-timeout",
+				   "it waited for; try again, or allow it more time",
 				   label);
+	case -ECANCELED:
+		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: not attached, for the filter is ending", label);
 	case -EINTR:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: interrupted while it was drained; it is not attached",
 				   label);
@@ -195,7 +195,7 @@ static int attach_own(struct bfuse *bfuse, struct bfuse_attach *attach)
 	int err;
 
 	pthread_mutex_lock(&bfuse->lock);
-	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
+	err = bfuse->closed ? -ECANCELED : bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
 	if (!err)
 		err = bfuse__remember_locked(bfuse, attach->attachment);
 	pthread_mutex_unlock(&bfuse->lock);
@@ -217,16 +217,29 @@ static bool exists(struct bfuse *bfuse, uint32_t attachment)
  */
 static int attach_own_slowly(struct bfuse *bfuse, struct bfuse_attach *attach)
 {
-	int err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
+	bool attached, left;
+	int err;
 
-	if (err)
-		return err;
 	pthread_mutex_lock(&bfuse->lock);
-	if (exists(bfuse, attach->attachment))
-		err = bfuse__remember_locked(bfuse, attach->attachment);
+	err = bfuse->closed ? -ECANCELED : 0;
+	bfuse->attaching += !err;
 	pthread_mutex_unlock(&bfuse->lock);
 	if (err)
+		return err;
+	err = bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
+	attached = !err;
+	pthread_mutex_lock(&bfuse->lock);
+	bfuse->attaching--;
+	if (attached && exists(bfuse, attach->attachment))
+		err = bfuse__remember_locked(bfuse, attach->attachment);
+	left = bfuse->left;
+	pthread_mutex_unlock(&bfuse->lock);
+	if (attached && !err && left)
+		err = -ECANCELED;
+	if (attached && err)
 		bfuse_detach(bfuse, attach->attachment, 0);
+	if (left)
+		bfuse__finish_if_idle(bfuse);
 	return err;
 }
 

@@ -99,7 +99,8 @@ int bfuse_register(struct bfuse *bfuse, struct bfuse_register *reg);
  *
  * Requests arrive from now on, so serve the queues soon. Any thread may call it, also from a callback.
  *
- * Returns 0 or a negative errno: of open(2), -ENOTBLK, or as described at struct bfuse_attach.
+ * Returns 0 or a negative errno: of open(2), -ENOTBLK, -ECANCELED: after bfuse_stop(), or when the last attachment that
+ * bfuse_start()'s threads served has ended, or as described at struct bfuse_attach.
  */
 int bfuse_attach(struct bfuse *bfuse, const char *path, const struct bfuse_interest *interest, uint32_t *attachment);
 
@@ -172,6 +173,12 @@ int bfuse_detach(struct bfuse *bfuse, uint32_t attachment, uint32_t flags);
  * bfuse_target says.
  */
 int bfuse_target(struct bfuse *bfuse, int fd, uint32_t flags, uint32_t *target);
+
+/**
+ * bfuse_describe_target - the same, for who wants to know more of it.
+ * @target: in: @target->fd and @flags, the rest 0; out: @target->target, and what it takes: @block_size and @sectors.
+ */
+int bfuse_describe_target(struct bfuse *bfuse, struct bfuse_target *target);
 
 /**
  * bfuse_untarget - give a target up. Any thread.

@@ -139,7 +139,7 @@ static int accept_locked(struct bfuse *bfuse, struct bfuse_answer *answer)
 {
 	int err;
 
-	if (bfuse->left || atomic_load(&bfuse->stop))
+	if (bfuse->closed || atomic_load(&bfuse->stop))
 		return -ECANCELED;
 	err = bfuse__ioctl(bfuse, BFUSE_ANSWER, answer);
 	return err || bfuse->ward ? err : bfuse__remember_locked(bfuse, answer->attachment);

@@ -44,9 +44,13 @@ void bfuse__tell(struct bfuse *bfuse, const struct message *message)
 
 static pid_t fork_quietly(void)
 {
+	struct sigaction child;
 	sigset_t all, old;
 	pid_t pid;
 
+	/* Who ignores it, or was started so, would not be told how the ward ends. */
+	if (!sigaction(SIGCHLD, NULL, &child) && child.sa_handler == SIG_IGN)
+		signal(SIGCHLD, SIG_DFL);
 	fflush(NULL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -201,21 +205,26 @@ static int fail_killed(struct bfuse *bfuse, pid_t child, int number)
 static int bury(struct bfuse *bfuse)
 {
 	pid_t child = bfuse->child;
-	int status;
+	int status = 0;
+	pid_t got;
 
 	/* For one that has closed it and stays. One that exits has its status already, and keeps it. */
 	kill(child, SIGKILL);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
+	do {
+		got = waitpid(child, &status, 0);
+	} while (got < 0 && errno == EINTR);
 	bfuse->child = 0;
-	bfuse->child_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	bfuse->child_status = got == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	if (bfuse->child_failed)
 		return bfuse->child_failed;
-	if (WIFEXITED(status) && (bfuse->finish_told || !bfuse->child_ready))
+	if (got == child && WIFEXITED(status) && (bfuse->finish_told || !bfuse->child_ready))
 		return 0;
 	/* What it has left behind is for the policy. */
 	while (bfuse->nr_attachments)
 		bfuse__forget(bfuse, bfuse->attachments[0]);
+	if (got != child)
+		return bfuse__fail(bfuse, -ECHILD, BFUSE_EXIT_OTHER, "%s: how the process %d that served it ended is not known",
+				   bfuse->reg.name, (int)child);
 	if (WIFSIGNALED(status))
 		return fail_killed(bfuse, child, WTERMSIG(status));
 	return bfuse__fail(bfuse, -ECHILD, BFUSE_EXIT_OTHER, "%s: the process %d that served it ended, with status %d",

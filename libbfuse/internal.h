@@ -82,9 +82,11 @@ struct bfuse__call;
 
 /**
  * struct bfuse - a handle.
- * @lock: protects @attachments, @error and @exit_status.
+ * @lock: protects @attachments, @closed, @attaching, @error and @exit_status.
  * @attachments: ids of what this filter is attached to.
  * @left: bfuse_stop() has been heeded: everything is being detached.
+ * @closed: nothing is attached any more: the threads are about to end, or everything is being detached.
+ * @attaching: how many attaches are under way for which the lock is not held; the threads serve until these have ended.
  * @injects: under way; the threads serve until there are none.
  * @rules: what bfuse_match() was given; this and the rest under @lock.
  * @matched: for how many of them all existing devices have been offered.
@@ -92,6 +94,7 @@ struct bfuse__call;
  * @calls: of the kernel, for the thread @caller; @open_calls counts these and the one that it is at.
  * @changed: @matched, @finished, @calls, @calls_over.
  * @finished: nothing is attached any more, or an error came: the threads return.
+ * @has_options: it is bfuse_main()'s, so errors may name those.
  * @confined: only calls of the module that serve are made, for the others would end the process.
  *
  * Of a filter in two processes, see guard.c:
@@ -107,6 +110,7 @@ struct bfuse__call;
 struct bfuse {
 	int fd;
 	bool hardened;
+	bool has_options;
 	bool confined;
 
 	int control;
@@ -133,6 +137,8 @@ struct bfuse {
 	bfuse_op_fn ops[BFUSE_OP_COUNT];
 	atomic_bool stop;
 	bool left;
+	bool closed;
+	unsigned int attaching;
 	atomic_bool finished;
 	atomic_int failure;
 	atomic_uint injects;
@@ -214,7 +220,7 @@ int bfuse__ioctl(const struct bfuse *bfuse, unsigned long request, void *argumen
 /* attach.c */
 int bfuse__remember(struct bfuse *bfuse, uint32_t attachment);
 int bfuse__remember_locked(struct bfuse *bfuse, uint32_t attachment);
-unsigned int bfuse__forget(struct bfuse *bfuse, uint32_t attachment);
+void bfuse__forget(struct bfuse *bfuse, uint32_t attachment);
 void bfuse__detach_all(struct bfuse *bfuse);
 void bfuse__tell_attached(struct bfuse *bfuse, uint32_t attachment);
 
@@ -263,6 +269,7 @@ void bfuse__realtime(struct bfuse *bfuse);
 
 /* run.c */
 void bfuse__finish(struct bfuse *bfuse);
+void bfuse__finish_if_idle(struct bfuse *bfuse);
 bool bfuse__waits_for_devices(struct bfuse *bfuse);
 
 /* seccomp.c */

@@ -4,6 +4,7 @@
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,6 @@ static int attach_one(struct bfuse *bfuse, const struct bfuse__command *command,
 		return bfuse_attach_drained(bfuse, device, NULL, command->drain_ms, drained, NULL);
 	return command->replace ? bfuse_replace(bfuse, device, NULL, NULL) : bfuse_attach(bfuse, device, NULL, NULL);
 }
-
 
 /* Those below the first. */
 static int attach_layers(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter,
@@ -143,6 +143,9 @@ static int serve(struct bfuse *bfuse, const struct bfuse__command *command, cons
 	else
 		bfuse__ready(bfuse, command->ready_fd);
 	err = bfuse_wait(bfuse);
+	/* Asked to end before it had begun: no failure. */
+	if (failed == -ECANCELED)
+		failed = 0;
 	return failed ? failed : err;
 }
 
@@ -268,6 +271,7 @@ static int run_command(struct bfuse__command *command, const struct bfuse_filter
 		return BFUSE_EXIT_OTHER;
 	}
 	bfuse_set_log(bfuse, print_log, command);
+	bfuse->has_options = true;
 	status = command->confine ? run_confined(bfuse, command, filter, user) : run_alone(bfuse, command, filter, user);
 	if (bfuse->ward)
 		bfuse_set_log(bfuse, NULL, NULL);

@@ -86,27 +86,44 @@ static void handle_done(struct bfuse_queue *queue, const struct bfuse_request *d
 	bfuse__io_end(io);
 }
 
-/* Further devices may come. */
+/* Further devices may come; under the lock. */
+static bool waits_for_devices(const struct bfuse *bfuse)
+{
+	return bfuse->nr_rules > 0 || bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE;
+}
+
 bool bfuse__waits_for_devices(struct bfuse *bfuse)
 {
-	bool has_rules;
+	bool waits;
 
 	pthread_mutex_lock(&bfuse->lock);
-	has_rules = bfuse->nr_rules > 0;
+	waits = waits_for_devices(bfuse);
 	pthread_mutex_unlock(&bfuse->lock);
-	return has_rules || bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE;
+	return waits;
+}
+
+/* An attach that is to come is refused, or it is under way, and then looks here when it has ended. */
+void bfuse__finish_if_idle(struct bfuse *bfuse)
+{
+	bool idle;
+
+	pthread_mutex_lock(&bfuse->lock);
+	idle = !bfuse->nr_attachments && !bfuse->attaching && (bfuse->left || !waits_for_devices(bfuse));
+	bfuse->closed |= idle;
+	pthread_mutex_unlock(&bfuse->lock);
+	if (idle)
+		bfuse__finish(bfuse);
 }
 
 static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *event)
 {
-	unsigned int left = bfuse__forget(bfuse, event->attachment);
-
+	bfuse__forget(bfuse, event->attachment);
 	if (bfuse->filter->detached)
 		bfuse->filter->detached(event->attachment, event->status, bfuse->user);
 	if (bfuse->ward)
 		bfuse__ward_tell(bfuse, MESSAGE_DETACHED, event->attachment);
-	else if (!left && (bfuse->left || !bfuse__waits_for_devices(bfuse)))
-		bfuse__finish(bfuse);
+	else
+		bfuse__finish_if_idle(bfuse);
 }
 
 static void handle_attached(struct bfuse *bfuse, const struct bfuse_request *event)
@@ -171,16 +188,12 @@ static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
 /* Heeds bfuse_stop(); in the thread of queue 0. */
 static void leave(struct bfuse *bfuse)
 {
-	unsigned int left;
-
 	pthread_mutex_lock(&bfuse->lock);
 	bfuse->left = true;
-	left = bfuse->nr_attachments;
+	bfuse->closed = true;
 	pthread_mutex_unlock(&bfuse->lock);
-	if (left)
-		bfuse__detach_all(bfuse);
-	else
-		bfuse__finish(bfuse);
+	bfuse__detach_all(bfuse);
+	bfuse__finish_if_idle(bfuse);
 }
 
 /* Whoever makes it so wakes all queues. */

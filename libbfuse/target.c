@@ -26,15 +26,23 @@ static int fail_target(struct bfuse *bfuse, int err)
 	}
 }
 
+int bfuse_describe_target(struct bfuse *bfuse, struct bfuse_target *target)
+{
+	int err;
+
+	target->size = sizeof(*target);
+	err = bfuse__ioctl(bfuse, BFUSE_TARGET, target);
+	return err ? fail_target(bfuse, err) : 0;
+}
+
 int bfuse_target(struct bfuse *bfuse, int fd, uint32_t flags, uint32_t *target)
 {
-	struct bfuse_target own = { .size = sizeof(own), .fd = fd, .flags = flags };
-	int err = bfuse__ioctl(bfuse, BFUSE_TARGET, &own);
+	struct bfuse_target own = { .fd = fd, .flags = flags };
+	int err = bfuse_describe_target(bfuse, &own);
 
-	if (err)
-		return fail_target(bfuse, err);
-	*target = own.target;
-	return 0;
+	if (!err)
+		*target = own.target;
+	return err;
 }
 
 int bfuse_untarget(struct bfuse *bfuse, uint32_t target)

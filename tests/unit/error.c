@@ -3,6 +3,7 @@
  * The line and the exit status of each failure.
  */
 #include "fake.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -50,9 +51,8 @@ static struct bfuse *registered(void)
 	return bfuse;
 }
 
-static struct bfuse *fail_attach(int err)
+static struct bfuse *fail_attach_of(struct bfuse *bfuse, int err)
 {
-	struct bfuse *bfuse = registered();
 	int fd = memfd_create("device", MFD_CLOEXEC);
 
 	fake.attach_error = err;
@@ -66,10 +66,26 @@ static struct bfuse *fail_attach(int err)
 	return bfuse;
 }
 
+static struct bfuse *fail_attach(int err)
+{
+	return fail_attach_of(registered(), err);
+}
+
+/* Only who has the option is told of it. */
+START_TEST(test_attach_of_command)
+{
+	struct bfuse *bfuse = registered();
+
+	bfuse->has_options = true;
+	expect(fail_attach_of(bfuse, EEXIST), BFUSE_EXIT_ALTITUDE,
+	       "/dev/sdb1: already filtered at altitude 500 by \"snap\" (pid 812); choose another with --altitude");
+}
+END_TEST
+
 START_TEST(test_attach)
 {
 	expect(fail_attach(EEXIST), BFUSE_EXIT_ALTITUDE,
-	       "/dev/sdb1: already filtered at altitude 500 by \"snap\" (pid 812); choose another with --altitude");
+	       "/dev/sdb1: already filtered at altitude 500 by \"snap\" (pid 812); choose another, or detach that one");
 	expect(fail_attach(EOPNOTSUPP), BFUSE_EXIT_UNFILTERABLE,
 	       "/dev/sdb1: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it");
 	expect(fail_attach(ENOTBLK), BFUSE_EXIT_NO_DEVICE, "/dev/sdb1: not a block device");
@@ -159,6 +175,7 @@ Suite *error_suite(void)
 
 	tcase_add_test(tests, test_open);
 	tcase_add_test(tests, test_attach);
+	tcase_add_test(tests, test_attach_of_command);
 	tcase_add_test(tests, test_hook_taken);
 	tcase_add_test(tests, test_paths);
 	tcase_add_test(tests, test_register);

@@ -377,6 +377,21 @@ START_TEST(test_run_without_work)
 }
 END_TEST
 
+/* Nobody would serve it. */
+START_TEST(test_attach_after_stop)
+{
+	setup();
+	bfuse_stop(bfuse);
+	while (!__atomic_load_n(&fake.detached, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	ck_assert_int_eq(bfuse_attach_fd(bfuse, 0, "/dev/other", NULL, NULL), -ECANCELED);
+	ck_assert_str_eq(bfuse_error(bfuse), "/dev/other: not attached, for the filter is ending");
+	ck_assert_int_eq(bfuse_wait(bfuse), 0);
+	ck_assert_uint_eq(fake.attachments, 1);
+	bfuse_free(bfuse);
+}
+END_TEST
+
 START_TEST(test_derive)
 {
 	static const struct bfuse_filter observer = {
@@ -423,6 +438,7 @@ Suite *run_suite(void)
 	tcase_add_test(others, test_device_removed);
 	tcase_add_test(others, test_dead_filter_ends_run);
 	tcase_add_test(others, test_run_without_work);
+	tcase_add_test(others, test_attach_after_stop);
 	tcase_add_test(others, test_derive);
 	suite_add_tcase(suite, others);
 	return suite;
