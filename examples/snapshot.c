@@ -14,6 +14,8 @@
  * were frozen they are there as after a crash.) When the store is full the snapshot is lost, and not the device's writes: its copies
  * are lenient. It is lost as well when anything has changed the device without being seen: because the program was
  * stopped for longer than its deadline, or was detached. An image is good if, and only if, the exit status is 0.
+ *
+ * Where the chunks are takes 128 MiB of locked memory for each TiB of the device.
  */
 #include <bfuse.h>
 
@@ -26,12 +28,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/blkzoned.h>
 #include <linux/fs.h>
 
 #define CHUNK 65536u
@@ -140,6 +144,18 @@ static int change(struct bfuse_io *io, void *user)
 	reply = change_locked(s, io);
 	pthread_mutex_unlock(&s->lock);
 	return reply;
+}
+
+/* Who knows what it changes. */
+static int change_unknown(struct bfuse_io *io, void *user)
+{
+	struct snapshot *s = user;
+
+	(void)io;
+	pthread_mutex_lock(&s->lock);
+	give_up(s, "an operation that is not known here may have changed the device");
+	pthread_mutex_unlock(&s->lock);
+	return BFUSE_REPLY_PASS;
 }
 
 static void done(struct bfuse_io *io, const struct bfuse_request *entry, void *user)
@@ -253,10 +269,16 @@ static void *export(void *user)
 	uint64_t chunk, last = 0, chunks = (s->sectors + SECTORS - 1) / SECTORS;
 	unsigned long preserved = 0;
 
+	/* Not before: what was there may be the last good image. A device (EINVAL) keeps its length. */
+	if (ftruncate(s->image, 0) && errno != EINVAL)
+		wrong = "the image can't be written";
 	for (chunk = 0; !wrong && chunk < chunks; chunk++) {
 		last = chunk;
 		wrong = export_chunk(s, chunk, buffer, &preserved);
 	}
+	/* What the file system could not write it may have said to nobody yet. */
+	if (!wrong && fsync(s->store))
+		wrong = "the store failed, or is full";
 	if (!wrong && fsync(s->image))
 		wrong = "the image can't be written";
 	if (!wrong && !has_seen_all(s))
@@ -280,23 +302,36 @@ static int open_or_die(const char *path, int flags)
 	return fd;
 }
 
-/* What the module writes to a device is not in the page cache: there read-ahead would leave what was there before. */
-static void open_store(struct snapshot *s, const char *path)
+static bool is_block_device(const char *path)
 {
 	struct stat st;
-	uint64_t bytes;
 
-	s->store = open_or_die(path, O_RDWR | O_CREAT);
-	s->room = UINT64_MAX;
-	if (fstat(s->store, &st))
+	return !stat(path, &st) && S_ISBLK(st.st_mode);
+}
+
+/* What is overwritten is ours alone: nobody has mounted it, nor does another snapshot write to it. */
+static int claim(const char *path, int flags)
+{
+	int fd;
+
+	if (!is_block_device(path)) {
+		fd = open_or_die(path, flags | O_CREAT);
+		if (flock(fd, LOCK_EX | LOCK_NB))
+			errx(BFUSE_EXIT_OTHER, "%s: in use by another snapshot; choose another", path);
+		return fd;
+	}
+	fd = open(path, flags | O_EXCL | O_CLOEXEC);
+	if (fd < 0 && errno == EBUSY)
+		errx(BFUSE_EXIT_OTHER, "%s: in use: mounted, part of another device, or another snapshot's; choose another", path);
+	if (fd < 0)
 		err(BFUSE_EXIT_OTHER, "%s", path);
-	if (!S_ISBLK(st.st_mode))
-		return;
-	close(s->store);
-	s->store = open_or_die(path, O_RDWR | O_DIRECT);
-	if (ioctl(s->store, BLKGETSIZE64, &bytes))
-		err(BFUSE_EXIT_OTHER, "%s", path);
-	s->room = bytes / 512;
+	return fd;
+}
+
+/* What the module writes to a device is not in the page cache: there read-ahead would leave what was there before. */
+static int claim_store(const char *path)
+{
+	return claim(path, is_block_device(path) ? O_RDWR | O_DIRECT : O_RDWR);
 }
 
 static bool is_disk(dev_t dev)
@@ -377,7 +412,9 @@ static void refuse_itself(const struct snapshot *s, char **paths)
 {
 	struct stat device, store, image;
 
-	if (fstat(s->device, &device) || fstat(s->store, &store))
+	/* There has to be a file to know where it lies. */
+	close(open_or_die(paths[1], is_block_device(paths[1]) ? O_RDONLY : O_RDONLY | O_CREAT));
+	if (fstat(s->device, &device) || stat(paths[1], &store))
 		err(BFUSE_EXIT_OTHER, "%s", paths[1]);
 	if (is_on(&device, &store))
 		errx(BFUSE_EXIT_USAGE, "%s: is on %s, or on its disk; choose a store on another disk", paths[1], paths[0]);
@@ -386,16 +423,24 @@ static void refuse_itself(const struct snapshot *s, char **paths)
 		     spoils(&image, &store) ? "store" : "device");
 }
 
+/* Of a zone nothing can be kept before it is reset. */
+static void refuse_zones(const struct snapshot *s, const char *path)
+{
+	uint32_t sectors;
+
+	if (!ioctl(s->device, BLKGETZONESZ, &sectors) && sectors)
+		errx(BFUSE_EXIT_UNFILTERABLE, "%s: is zoned; a snapshot can only be had of the device on top of it", path);
+}
+
 static void set_up(struct snapshot *s, char **paths)
 {
 	uint64_t bytes;
 
 	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
-	open_store(s, paths[1]);
+	refuse_zones(s, paths[0]);
 	refuse_itself(s, paths);
-	s->image = open_or_die(paths[2], O_WRONLY | O_CREAT);
-	if (ftruncate(s->image, 0) && errno != EINVAL)
-		err(BFUSE_EXIT_OTHER, "%s", paths[2]);
+	s->store = claim_store(paths[1]);
+	s->image = claim(paths[2], O_WRONLY);
 	if (ioctl(s->device, BLKGETSIZE64, &bytes))
 		err(BFUSE_EXIT_NO_DEVICE, "%s", paths[0]);
 	s->sectors = bytes / 512;
@@ -420,6 +465,7 @@ static const struct bfuse_filter filter = {
 	.discard = change,
 	.write_zeroes = change,
 	.secure_erase = change,
+	.other = change_unknown,
 	.done = done,
 };
 
@@ -443,13 +489,27 @@ static int serve(struct snapshot *s, const char *device)
 	return failed;
 }
 
-static int run(struct snapshot *s, const char *device)
+/* How much the store takes; a file as much as its file system allows. */
+static int make_target(struct snapshot *s, const char *path)
+{
+	struct bfuse_target target = { .fd = s->store };
+	int failed = bfuse_describe_target(s->bfuse, &target);
+
+	if (!failed && s->sectors * 512 % target.block_size)
+		errx(BFUSE_EXIT_USAGE, "%s: has blocks of %u bytes, of which the device is no multiple; choose another store", path,
+		     target.block_size);
+	s->target = target.target;
+	s->room = target.sectors;
+	return failed;
+}
+
+static int run(struct snapshot *s, char **paths)
 {
 	bfuse_harden(s->bfuse);
-	if (bfuse_open(s->bfuse) || bfuse_set_filter(s->bfuse, &filter, s, NULL) ||
-	    bfuse_target(s->bfuse, s->store, 0, &s->target) || bfuse_start(s->bfuse))
+	if (bfuse_open(s->bfuse) || bfuse_set_filter(s->bfuse, &filter, s, NULL) || make_target(s, paths[1]) ||
+	    bfuse_start(s->bfuse))
 		return -1;
-	return serve(s, device);
+	return serve(s, paths[0]);
 }
 
 int main(int argc, char **argv)
@@ -459,14 +519,15 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "--help"))
 		return puts("usage: snapshot DEVICE STORE IMAGE\n\nWrites DEVICE as it is now to IMAGE. What changes meanwhile is first "
-			    "copied to STORE."), BFUSE_EXIT_OK;
+			    "copied to STORE.\nSTORE and IMAGE, files or devices, are overwritten. IMAGE is good only if the exit status "
+			    "is 0."), BFUSE_EXIT_OK;
 	if (argc != 4)
 		errx(BFUSE_EXIT_USAGE, "usage: snapshot DEVICE STORE IMAGE");
 	s.bfuse = bfuse_new();
 	if (!s.bfuse)
 		errx(BFUSE_EXIT_OTHER, "no memory");
 	set_up(&s, argv + 1);
-	if (run(&s, argv[1])) {
+	if (run(&s, argv + 1)) {
 		status = bfuse_exit_status(s.bfuse);
 		warnx("%s", bfuse_error(s.bfuse));
 	} else if (s.exported) {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: examples/snapshot writes out the device as it was, while fio overwrites and discards; store on a file, on ext4, on a device, and full
+# about: examples/snapshot writes out the device as it was, while fio overwrites and discards; store on a file, on ext4, on a device, full, and somebody's
 # disks: virtio:24M virtio:64M
 # timeout: 120
 . "${0%/*}/../vm/lib.sh"
@@ -86,6 +86,13 @@ for ((round = 0; round < 20; round++)); do
 	expect_status 6 "$BLKFILTER/bin/snapshot" "$DISK0" store image 2>snapshot.err
 done
 stop_filter
+[[ $(sha256sum <image) == "$sum" ]] || fail "a snapshot that was not begun has cost the last one"
+
+# in_use STORE IMAGE: what somebody else has is not overwritten.
+in_use() {
+	expect_status 1 "$BLKFILTER/bin/snapshot" "$DISK0" "$1" "$2" 2>snapshot.err
+	grep -q 'in use' snapshot.err || fail "$(<snapshot.err)"
+}
 
 mkdir mnt
 printf ',40M\n,\n' | check sfdisk -q "$DISK1"
@@ -99,6 +106,8 @@ expect_status 2 "$BLKFILTER/bin/snapshot" "$DISK0" mnt/store "${DISK1}1" 2>snaps
 grep -q 'choose another image' snapshot.err || fail "$(<snapshot.err)"
 refused "$DISK1" "${DISK1}2"
 refused "${DISK1}2" "$DISK1"
+in_use "${DISK1}1" image
+in_use store "${DISK1}1"
 expect_status 2 "$BLKFILTER/bin/snapshot" "$DISK0" "${DISK1}2" "$DISK1" 2>snapshot.err
 grep -q 'choose another image' snapshot.err || fail "$(<snapshot.err)"
 check umount mnt
@@ -140,6 +149,10 @@ check dmsetup suspend --noflush --nolockfs slow
 "$BLKFILTER/bin/snapshot" "$DISK0" store /dev/mapper/slow >snapshot.out 2>snapshot.err &
 snapshot=$!
 wait_until 10 grep -q attached snapshot.err
+mv snapshot.err first.err
+in_use store other
+in_use other /dev/mapper/slow
+mv first.err snapshot.err
 check "$BLKFILTER/bin/bfuse" detach "$DISK0"
 check dmsetup resume slow
 expect_status 1 wait "$snapshot"
