@@ -13,7 +13,7 @@
  *
  * If this process dies the kernel goes on to mark, and the next one on the same device carries on where it ended; it says so, for
  * what the last generation before that said may not have been read by anybody. To give up the marks end it by a signal that it can
- * see, or use bfuse detach.
+ * see, or use bfuse detach. When it ends with an error they stay, too.
  */
 #include <bfuse.h>
 #include <errno.h>
@@ -155,12 +155,15 @@ static int print_generation(struct changes *changes)
 	changes->generation = mark.generation;
 	changes->sectors = 0;
 	err = bfuse_mark_read(changes->bfuse, &mark, print_range, changes);
+	/* Not all was read: nothing may look like the end of the generation. */
+	if (err)
+		return err;
 	if (changes->json)
 		printf("{\"generation\":%" PRIu64 ",\"changed_sectors\":%" PRIu64 "}\n", changes->generation,
 		       changes->sectors);
 	else
 		printf("generation %" PRIu64 ": %" PRIu64 " sectors\n", changes->generation, changes->sectors);
-	return fflush(stdout) || ferror(stdout) ? -EIO : err;
+	return fflush(stdout) || ferror(stdout) ? -EIO : 0;
 }
 
 /* The only thing that ever comes is that the attachment is gone. */
@@ -196,6 +199,14 @@ static int run(struct changes *changes, int signals)
 	return err;
 }
 
+static bool has_marks(struct changes *changes)
+{
+	struct bfuse_next next = { .attachment = changes->attachment - 1 };
+
+	return changes->attachment && bfuse_next_attachment(changes->bfuse, &next) == 1 &&
+	       next.attachment == changes->attachment && next.mark_shift;
+}
+
 static int usage(FILE *out, int status)
 {
 	fputs("usage: changes [--chunk 4..1024 (KiB)] [--interval SECONDS] [--merge] [--drain-timeout MS] [--json] DEVICE\n", out);
@@ -229,6 +240,11 @@ int main(int argc, char **argv)
 	else if (err)
 		fprintf(stderr, "%s: %s\n", argv[0],
 			*bfuse_error(changes.bfuse) ? bfuse_error(changes.bfuse) : strerror(-err));
+	/* A mistake, or a moment without memory, does not cost what is marked: it is as if this process had died. */
+	if (err && has_marks(&changes)) {
+		fprintf(stderr, "%s: %s: the kernel goes on to mark, for the next one\n", argv[0], changes.device);
+		_exit(bfuse_exit_status(changes.bfuse) ?: BFUSE_EXIT_OTHER);
+	}
 	err = err ? (bfuse_exit_status(changes.bfuse) ?: BFUSE_EXIT_OTHER) : BFUSE_EXIT_OK;
 	bfuse_free(changes.bfuse);
 	return err;

@@ -67,6 +67,21 @@ wait "$CHANGES" || fail "status $?: $(<changes.err)"
 # What could not be told is no success: nowhere to print to, or detached.
 expect_status 1 "$BLKFILTER/bin/changes" --interval 0.2 "$DISK0" >/dev/full 2>changes.err
 grep -q . changes.err || fail "no word of it"
+
+# A mistake does not cost the marks that are there.
+changes_start --chunk 64 "$DISK0"
+grep -q predecessor changes.out || fail "an error has cost the marks: $(<changes.out)"
+kill -KILL "$CHANGES"
+wait "$CHANGES" || true
+put 512 8
+expect_status 1 "$BLKFILTER/bin/changes" --chunk 128 "$DISK0" >changes.out 2>changes.err
+grep -q 'goes on to mark' changes.err || fail "$(<changes.err)"
+changes_start --chunk 64 "$DISK0"
+grep -q predecessor changes.out || fail "a mistake has cost the marks: $(<changes.out)"
+kill -USR1 "$CHANGES"
+wait_until 10 grep -q ' 512 128$' changes.out
+kill -TERM "$CHANGES"
+wait "$CHANGES" || fail "status $?: $(<changes.err)"
 changes_start "$DISK0"
 check "$BLKFILTER/bin/bfuse" detach "$DISK0"
 expect_status 1 wait "$CHANGES"
