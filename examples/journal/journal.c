@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -73,6 +74,7 @@ static void answer(struct journal *journal, uint64_t tag, bool ok)
 
 	if (err)
 		journal->error = err;
+	journal->answered = true;
 }
 
 void journal_written(struct journal *journal, long result)
@@ -174,11 +176,17 @@ static int open_files(struct journal *journal, const char *log)
 		fprintf(stderr, "journal: %s: %s\n", log, strerror(errno));
 		return -1;
 	}
+	if (flock(journal->file, LOCK_EX | LOCK_NB)) {
+		fprintf(stderr, "journal: %s: another journal writes to it; choose another\n", log);
+		return -1;
+	}
 	journal->offset = (end + BLOCK - 1) / BLOCK * BLOCK;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
 	journal->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	return journal->signals < 0 ? -1 : 0;
 }

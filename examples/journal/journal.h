@@ -36,6 +36,7 @@ struct journal {
 	size_t carry;
 	off_t offset;
 	unsigned int attachments;
+	bool answered; /* since a backend has handed over verdicts */
 	unsigned long long lines;
 	int error;
 };

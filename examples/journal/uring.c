@@ -111,14 +111,16 @@ static int take_all(struct journal *journal)
 	return err;
 }
 
-/* The command for requests takes verdicts along; while one waits in the ring another does. */
+/* The command for requests takes verdicts along; while it waits in the ring another one does. */
 static int round_(struct journal *journal)
 {
 	struct uring *uring = journal->backend_data;
 	int ret;
 
-	prep_queue(journal, !uring->waits, uring->waits ? FLUSHED : REQUESTS);
+	if (!uring->waits || journal->answered)
+		prep_queue(journal, !uring->waits, uring->waits ? FLUSHED : REQUESTS);
 	uring->waits = true;
+	journal->answered = false;
 	do {
 		ret = io_uring_submit_and_wait(&uring->ring, 1);
 	} while (ret == -EINTR);

@@ -20,6 +20,11 @@ writes() {
 	dd if=/dev/zero of="$DISK1" bs=4k count="$1" seek="$2" oflag=direct status=none
 }
 
+# ticks: of CPU time, that the journal has had.
+ticks() {
+	awk '{ print $14 + $15 }' "/proc/$FILTER/stat"
+}
+
 load_module
 check mkfs.ext4 -q "$DISK0"
 mkdir mnt
@@ -29,6 +34,11 @@ for with in uring aio; do
 	start_journal "$DISK1" "mnt/$with" --with "$with"
 	check writes 200 100
 	(($(lines "mnt/$with") == 200)) || fail "$with: $(lines "mnt/$with") lines when 200 writes are done"
+	before=$(ticks)
+	sleep 2
+	(($(ticks) - before < 20)) || fail "$with: $(($(ticks) - before)) ticks of CPU time in 2 s without a request"
+	expect_status 1 "$BLKFILTER/bin/journal" --device "$DISK0" --log "mnt/$with" 2>journal.err
+	grep -q 'another journal' journal.err || fail "$(<journal.err)"
 	check fio --name=v --filename="$DISK1" --rw=randrw --bs=4k --size=4m --direct=1 --ioengine=libaio --iodepth=16 \
 		--verify=crc32c --verify_fatal=1 --output-format=terse >/dev/null
 	stop_filter
@@ -42,10 +52,13 @@ done
 # It is no journal of the disk that it is on.
 expect_status 2 "$BLKFILTER/bin/journal" --device "$DISK0" --log mnt/own
 
-# It is appended to.
+# It is appended to; and leaves in good order when its terminal goes.
 start_journal "$DISK1" mnt/uring
 check writes 1 0
-stop_filter
+kill -HUP "$FILTER"
+wait "$FILTER" || fail "status $? after SIGHUP"
+check writes 1 0
+[[ -z $("$BLKFILTER/bin/bfuse" list) ]] || fail "$("$BLKFILTER/bin/bfuse" list)"
 (($(lines mnt/uring) > 701)) || fail "the journal was not appended to"
 
 # A line that can't be written is a write that fails.
