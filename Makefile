@@ -39,9 +39,9 @@ module:
 	@if [ -e $(KDIR)/Makefile ]; then scripts/module $(KDIR) $(B)/module/host; else \
 		echo "no kernel headers at $(KDIR): the module is not built (apt-get install linux-headers-$$(uname -r))"; fi
 
-# The module and all that runs in a guest with kernel $(K).
+# The module and all that runs in a guest with kernel $(K), or with tests/vm/run --host: K=host.
 payload: user test-programs
-	@scripts/kernel $(K)
+	@KDIR=$(KDIR) scripts/kernel $(K)
 	@scripts/module $(B)/kernel/$(K)/headers $(B)/module/$(K)
 	@scripts/payload $(K)
 
@@ -68,6 +68,7 @@ install: user
 	install -D -m 644 include/uapi/blkfilter.h $(DESTDIR)$(PREFIX)/include/blkfilter.h
 	install -D -m 644 docs/bfuse.8 $(DESTDIR)$(PREFIX)/share/man/man8/bfuse.8
 	install -d $(DESTDIR)$(DKMS_DIR)
+	rm -rf $(DESTDIR)$(DKMS_DIR)/kernel $(DESTDIR)$(DKMS_DIR)/include
 	cp -r kernel include VERSION $(DESTDIR)$(DKMS_DIR)/
 	sed 's/@VERSION@/$(VERSION)/' dkms.conf.in >$(DESTDIR)$(DKMS_DIR)/dkms.conf
 	@if [ -e $(B)/module/host/kernel/blkfilter.ko ] && [ -z "$(DESTDIR)" ]; then \

@@ -6,7 +6,8 @@
  *			comes; hold - it stays as an orphan, requests wait for a successor until hold_ms is
  *			over, then the fallback decides.
  *	deadline	see deadline.c
- *	detach		what the filter has not seen goes on below, as if it had never been attached.
+ *	detach		what a living filter has not seen goes on below, as if it had never been attached; what waits for
+ *			the successor of a dead one follows its policy.
  *
  * Context: workers and release(2); may sleep.
  */

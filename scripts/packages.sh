@@ -29,7 +29,7 @@ TOOL_PACKAGES=(
 BENCH_PACKAGES=(gnuplot-nox jq nbd-client nbdkit)
 
 # To check the source itself.
-LINT_PACKAGES=(check perl shellcheck sparse)
+LINT_PACKAGES=(check git perl shellcheck sparse)
 
 # To compile a kernel: scripts/kernel debug.
 KERNEL_PACKAGES=(

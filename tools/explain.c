@@ -78,7 +78,7 @@ static const char *describe_limits(const struct bfuse_next *next, char *text, si
 static const char *describe_counters(const struct bfuse_stat *stat, char *text, size_t size)
 {
 	snprintf(text, size,
-		 "so far %" PRIu64 " seen, %" PRIu64 " bypassed, %" PRIu64 " delivered, %" PRIu64 " late; now %u wait, %u with it",
+		 "so far %" PRIu64 " seen, %" PRIu64 " bypassed, %" PRIu64 " delivered, %" PRIu64 " timed out; now %u wait, %u with it",
 		 (uint64_t)stat->seen, (uint64_t)stat->bypassed, (uint64_t)stat->delivered, (uint64_t)stat->timeouts,
 		 stat->waiting, stat->with_filter);
 	return text;
