@@ -309,23 +309,50 @@ static bool is_block_device(const char *path)
 	return !stat(path, &st) && S_ISBLK(st.st_mode);
 }
 
-/* What is overwritten is ours alone: nobody has mounted it, nor does another snapshot write to it. */
-static int claim(const char *path, int flags)
+/* A moment after a snapshot has ended the module still has its store open: so not at the first refusal. */
+static bool try_again(unsigned int *tries)
 {
+	const struct timespec pause = { .tv_nsec = 10000000 };
+
+	if (++*tries > 200)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+/* What is overwritten is ours alone: nobody has mounted it, nor does another snapshot write to it. */
+static int claim_device(const char *path, int flags)
+{
+	unsigned int tries = 0;
 	int fd;
 
-	if (!is_block_device(path)) {
-		fd = open_or_die(path, flags | O_CREAT);
-		if (flock(fd, LOCK_EX | LOCK_NB))
-			errx(BFUSE_EXIT_OTHER, "%s: in use by another snapshot; choose another", path);
-		return fd;
-	}
-	fd = open(path, flags | O_EXCL | O_CLOEXEC);
+	do {
+		fd = open(path, flags | O_EXCL | O_CLOEXEC);
+	} while (fd < 0 && errno == EBUSY && try_again(&tries));
 	if (fd < 0 && errno == EBUSY)
 		errx(BFUSE_EXIT_OTHER, "%s: in use: mounted, part of another device, or another snapshot's; choose another", path);
 	if (fd < 0)
 		err(BFUSE_EXIT_OTHER, "%s", path);
 	return fd;
+}
+
+static int claim_file(const char *path, int flags)
+{
+	int fd = open_or_die(path, flags | O_CREAT);
+	unsigned int tries = 0;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK)
+			err(BFUSE_EXIT_OTHER, "%s: can't be locked", path);
+		if (!try_again(&tries))
+			errx(BFUSE_EXIT_OTHER, "%s: in use by another snapshot; choose another", path);
+	}
+	return fd;
+}
+
+static int claim(const char *path, int flags)
+{
+	return is_block_device(path) ? claim_device(path, flags) : claim_file(path, flags);
 }
 
 /* What the module writes to a device is not in the page cache: there read-ahead would leave what was there before. */

@@ -217,7 +217,7 @@ static bool exists(struct bfuse *bfuse, uint32_t attachment)
  */
 static int attach_own_slowly(struct bfuse *bfuse, struct bfuse_attach *attach)
 {
-	bool attached, left;
+	bool attached, left, put_off;
 	int err;
 
 	pthread_mutex_lock(&bfuse->lock);
@@ -233,13 +233,14 @@ static int attach_own_slowly(struct bfuse *bfuse, struct bfuse_attach *attach)
 	if (attached && exists(bfuse, attach->attachment))
 		err = bfuse__remember_locked(bfuse, attach->attachment);
 	left = bfuse->left;
+	put_off = bfuse->put_off;
 	pthread_mutex_unlock(&bfuse->lock);
 	if (attached && !err && left)
 		err = -ECANCELED;
 	if (attached && err)
 		bfuse_detach(bfuse, attach->attachment, 0);
-	if (left)
-		bfuse__finish_if_idle(bfuse);
+	if (put_off)
+		bfuse__look_again(bfuse);
 	return err;
 }
 

@@ -106,21 +106,9 @@ static bool knows(struct bfuse *bfuse, uint32_t attachment)
 	return found;
 }
 
-static unsigned int count_attachments(struct bfuse *bfuse)
+static void finish_if_idle(struct bfuse *bfuse)
 {
-	unsigned int count;
-
-	pthread_mutex_lock(&bfuse->lock);
-	count = bfuse->nr_attachments;
-	pthread_mutex_unlock(&bfuse->lock);
-	return count;
-}
-
-static void finish_if_alone(struct bfuse *bfuse)
-{
-	if (bfuse->finish_told || count_attachments(bfuse))
-		return;
-	if (!bfuse->left && bfuse__waits_for_devices(bfuse))
+	if (bfuse->finish_told || !bfuse__close_if_idle(bfuse))
 		return;
 	bfuse->finish_told = true;
 	bfuse__tell(bfuse, &(struct message){ .kind = MESSAGE_FINISH });
@@ -128,7 +116,10 @@ static void finish_if_alone(struct bfuse *bfuse)
 
 static void leave(struct bfuse *bfuse)
 {
+	pthread_mutex_lock(&bfuse->lock);
 	bfuse->left = true;
+	bfuse->closed = true;
+	pthread_mutex_unlock(&bfuse->lock);
 	bfuse__detach_all(bfuse);
 }
 
@@ -255,13 +246,17 @@ void bfuse__guard_wait_matched(struct bfuse *bfuse)
 int bfuse__guard(struct bfuse *bfuse)
 {
 	struct pollfd files[2] = { { .fd = bfuse->control, .events = POLLIN }, { .fd = bfuse->wake, .events = POLLIN } };
+	uint64_t count;
 
 	for (;;) {
 		if (!bfuse->left && atomic_load(&bfuse->stop))
 			leave(bfuse);
-		finish_if_alone(bfuse);
-		files[1].events = bfuse->left ? 0 : POLLIN;
-		if (poll(files, 2, -1) < 0 || !files[0].revents)
+		finish_if_idle(bfuse);
+		if (poll(files, 2, -1) < 0)
+			continue;
+		if (files[1].revents && read(bfuse->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
+			return bfuse__fail(bfuse, -errno, BFUSE_EXIT_OTHER, "can't be woken: %s", strerror(errno));
+		if (!files[0].revents)
 			continue;
 		if (!listen_once(bfuse))
 			return bury(bfuse);

@@ -87,6 +87,7 @@ struct bfuse__call;
  * @left: bfuse_stop() has been heeded: everything is being detached.
  * @closed: nothing is attached any more: the threads are about to end, or everything is being detached.
  * @attaching: how many attaches are under way for which the lock is not held; the threads serve until these have ended.
+ * @put_off: but for these it would have ended.
  * @injects: under way; the threads serve until there are none.
  * @rules: what bfuse_match() was given; this and the rest under @lock.
  * @matched: for how many of them all existing devices have been offered.
@@ -139,6 +140,7 @@ struct bfuse {
 	bool left;
 	bool closed;
 	unsigned int attaching;
+	bool put_off;
 	atomic_bool finished;
 	atomic_int failure;
 	atomic_uint injects;
@@ -269,7 +271,8 @@ void bfuse__realtime(struct bfuse *bfuse);
 
 /* run.c */
 void bfuse__finish(struct bfuse *bfuse);
-void bfuse__finish_if_idle(struct bfuse *bfuse);
+bool bfuse__close_if_idle(struct bfuse *bfuse);
+void bfuse__look_again(struct bfuse *bfuse);
 bool bfuse__waits_for_devices(struct bfuse *bfuse);
 
 /* seccomp.c */

@@ -38,12 +38,15 @@ static void *watch_signals(void *argument)
 
 static int start_watching(struct bfuse *bfuse, pthread_t *thread)
 {
+	struct sigaction old;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	/* Not under nohup. */
+	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	return pthread_create(thread, NULL, watch_signals, bfuse);
@@ -113,6 +116,22 @@ static int match_all(struct bfuse *bfuse, const struct bfuse__command *command, 
 	return err;
 }
 
+/* Everything attached, or an error; to have been asked to end before that is none. */
+static int attach(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter)
+{
+	int failed = attach_all(bfuse, command, filter);
+	bool asked;
+
+	if (!failed)
+		failed = match_all(bfuse, command, filter);
+	asked = failed == -ECANCELED && (atomic_load(&bfuse->stop) || bfuse->left);
+	if (failed)
+		bfuse_stop(bfuse);
+	else
+		bfuse__ready(bfuse, command->ready_fd);
+	return asked ? 0 : failed;
+}
+
 /*
  * The order matters: hardened before anything is allocated for good; and serving before attaching, as from then on this
  * thread too may have to wait for the device, were it only to print to a log file there. Returns 0 or a negative errno;
@@ -135,17 +154,8 @@ static int serve(struct bfuse *bfuse, const struct bfuse__command *command, cons
 		err = bfuse_start(bfuse);
 	if (err)
 		return err;
-	failed = attach_all(bfuse, command, filter);
-	if (!failed)
-		failed = match_all(bfuse, command, filter);
-	if (failed)
-		bfuse_stop(bfuse);
-	else
-		bfuse__ready(bfuse, command->ready_fd);
+	failed = attach(bfuse, command, filter);
 	err = bfuse_wait(bfuse);
-	/* Asked to end before it had begun: no failure. */
-	if (failed == -ECANCELED)
-		failed = 0;
 	return failed ? failed : err;
 }
 
@@ -229,15 +239,9 @@ static void run_guardian(struct bfuse *bfuse, const struct bfuse__command *comma
 	bfuse_harden(bfuse);
 	if (bfuse__guard_begin(bfuse))
 		_exit(bfuse->child_failed || bfuse->child_status < 0 ? report(bfuse, command) : bfuse->child_status);
-	failed = attach_all(bfuse, command, filter);
-	if (!failed)
-		failed = match_all(bfuse, command, filter);
-	if (failed) {
+	failed = attach(bfuse, command, filter);
+	if (failed)
 		failed = report(bfuse, command);
-		bfuse_stop(bfuse);
-	} else {
-		bfuse__ready(bfuse, command->ready_fd);
-	}
 	err = bfuse_wait(bfuse);
 	if (err && !failed)
 		failed = report(bfuse, command);

@@ -102,17 +102,32 @@ bool bfuse__waits_for_devices(struct bfuse *bfuse)
 	return waits;
 }
 
-/* An attach that is to come is refused, or it is under way, and then looks here when it has ended. */
-void bfuse__finish_if_idle(struct bfuse *bfuse)
+/* True: it is time to end. An attach that is to come is refused then; one that is under way puts it off, and looks again. */
+bool bfuse__close_if_idle(struct bfuse *bfuse)
 {
 	bool idle;
 
 	pthread_mutex_lock(&bfuse->lock);
-	idle = !bfuse->nr_attachments && !bfuse->attaching && (bfuse->left || !waits_for_devices(bfuse));
+	idle = !bfuse->nr_attachments && (bfuse->left || !waits_for_devices(bfuse));
+	bfuse->put_off = idle && bfuse->attaching;
+	idle &= !bfuse->attaching;
 	bfuse->closed |= idle;
 	pthread_mutex_unlock(&bfuse->lock);
-	if (idle)
+	return idle;
+}
+
+static void finish_if_idle(struct bfuse *bfuse)
+{
+	if (bfuse__close_if_idle(bfuse))
 		bfuse__finish(bfuse);
+}
+
+void bfuse__look_again(struct bfuse *bfuse)
+{
+	if (bfuse->child)
+		bfuse__guard_wake(bfuse);
+	else
+		finish_if_idle(bfuse);
 }
 
 static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *event)
@@ -123,7 +138,7 @@ static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *eve
 	if (bfuse->ward)
 		bfuse__ward_tell(bfuse, MESSAGE_DETACHED, event->attachment);
 	else
-		bfuse__finish_if_idle(bfuse);
+		finish_if_idle(bfuse);
 }
 
 static void handle_attached(struct bfuse *bfuse, const struct bfuse_request *event)
@@ -193,7 +208,7 @@ static void leave(struct bfuse *bfuse)
 	bfuse->closed = true;
 	pthread_mutex_unlock(&bfuse->lock);
 	bfuse__detach_all(bfuse);
-	bfuse__finish_if_idle(bfuse);
+	finish_if_idle(bfuse);
 }
 
 /* Whoever makes it so wakes all queues. */

@@ -21,7 +21,7 @@ CHROOT_PACKAGES=(debootstrap)
 # The tools of a guest: all their programs are copied into it.
 TOOL_PACKAGES=(
 	bash bsdextrautils coreutils diffutils findutils grep mawk sed tar
-	kmod mount procps psmisc strace util-linux
+	kmod mount perl-base procps psmisc strace util-linux
 	blktrace btrfs-progs dmsetup e2fsprogs fdisk fio mdadm xfsprogs
 )
 

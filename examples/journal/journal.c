@@ -167,24 +167,29 @@ static int begin(struct journal *journal, const char *device)
 
 static int open_files(struct journal *journal, const char *log)
 {
+	struct sigaction old;
 	sigset_t set;
 	off_t end;
 
 	journal->file = open(log, O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_CLOEXEC, 0600);
+	/* First: nobody else moves the end. */
+	if (journal->file >= 0 && flock(journal->file, LOCK_EX | LOCK_NB)) {
+		fprintf(stderr, "journal: %s: %s\n", log,
+			errno == EWOULDBLOCK ? "another journal writes to it; choose another" : strerror(errno));
+		return -1;
+	}
 	end = journal->file < 0 ? -1 : lseek(journal->file, 0, SEEK_END);
 	if (end < 0 || posix_memalign((void **)&journal->buffer, BLOCK, BUFFER)) {
 		fprintf(stderr, "journal: %s: %s\n", log, strerror(errno));
-		return -1;
-	}
-	if (flock(journal->file, LOCK_EX | LOCK_NB)) {
-		fprintf(stderr, "journal: %s: another journal writes to it; choose another\n", log);
 		return -1;
 	}
 	journal->offset = (end + BLOCK - 1) / BLOCK * BLOCK;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	/* Not under nohup. */
+	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	journal->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
