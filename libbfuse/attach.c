@@ -186,6 +186,12 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 	}
 }
 
+/* Under the lock. In a guardian nobody heeds the stop while it attaches. */
+static bool is_ending(const struct bfuse *bfuse)
+{
+	return bfuse->closed || atomic_load(&bfuse->stop);
+}
+
 /*
  * Attaches this filter. The lock is held so that the thread of queue 0 can't see the end of the attachment before we
  * have remembered its beginning.
@@ -195,7 +201,7 @@ static int attach_own(struct bfuse *bfuse, struct bfuse_attach *attach)
 	int err;
 
 	pthread_mutex_lock(&bfuse->lock);
-	err = bfuse->closed ? -ECANCELED : bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
+	err = is_ending(bfuse) ? -ECANCELED : bfuse__ioctl(bfuse, BFUSE_ATTACH, attach);
 	if (!err)
 		err = bfuse__remember_locked(bfuse, attach->attachment);
 	pthread_mutex_unlock(&bfuse->lock);
@@ -217,11 +223,11 @@ static bool exists(struct bfuse *bfuse, uint32_t attachment)
  */
 static int attach_own_slowly(struct bfuse *bfuse, struct bfuse_attach *attach)
 {
-	bool attached, left, put_off;
+	bool attached, ending, put_off;
 	int err;
 
 	pthread_mutex_lock(&bfuse->lock);
-	err = bfuse->closed ? -ECANCELED : 0;
+	err = is_ending(bfuse) ? -ECANCELED : 0;
 	bfuse->attaching += !err;
 	pthread_mutex_unlock(&bfuse->lock);
 	if (err)
@@ -232,10 +238,10 @@ static int attach_own_slowly(struct bfuse *bfuse, struct bfuse_attach *attach)
 	bfuse->attaching--;
 	if (attached && exists(bfuse, attach->attachment))
 		err = bfuse__remember_locked(bfuse, attach->attachment);
-	left = bfuse->left;
+	ending = is_ending(bfuse);
 	put_off = bfuse->put_off;
 	pthread_mutex_unlock(&bfuse->lock);
-	if (attached && !err && left)
+	if (attached && !err && ending)
 		err = -ECANCELED;
 	if (attached && err)
 		bfuse_detach(bfuse, attach->attachment, 0);

@@ -785,7 +785,8 @@ int bfuse_confine(struct bfuse *bfuse, const struct bfuse_confinement *how);
  *
  * The calling process, the guardian, keeps its privileges and touches no request. It may have threads. Callbacks don't share
  * its memory; attached() is called by a thread of its own. All functions of attachments, bfuse_wait(), bfuse_stop() and
- * bfuse_free() work as usual in the guardian, bfuse_stop() in the child, too. If the guardian dies so does the child; if the
+ * bfuse_free() work as usual in the guardian (bfuse_wait_matched() while another thread is in bfuse_wait()), bfuse_stop() in the
+ * child, too. If the guardian dies so does the child; if the
  * child does, the policies decide, and bfuse_wait() returns -ECHILD. The child ends by _exit(2), after fflush(3).
  *
  * bfuse_main() has this as --confine; there the child returns from bfuse_main(), and the guardian never does.

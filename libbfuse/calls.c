@@ -142,7 +142,7 @@ static int accept_locked(struct bfuse *bfuse, struct bfuse_answer *answer)
 	if (bfuse->closed || atomic_load(&bfuse->stop))
 		return -ECANCELED;
 	err = bfuse__ioctl(bfuse, BFUSE_ANSWER, answer);
-	return err || bfuse->ward ? err : bfuse__remember_locked(bfuse, answer->attachment);
+	return err ? err : bfuse__remember_locked(bfuse, answer->attachment);
 }
 
 /* From what we know ourselves: who only serves may not ask the kernel. */

@@ -116,10 +116,7 @@ static void finish_if_idle(struct bfuse *bfuse)
 
 static void leave(struct bfuse *bfuse)
 {
-	pthread_mutex_lock(&bfuse->lock);
-	bfuse->left = true;
-	bfuse->closed = true;
-	pthread_mutex_unlock(&bfuse->lock);
+	bfuse__leave(bfuse);
 	bfuse__detach_all(bfuse);
 }
 
@@ -204,6 +201,11 @@ static int bury(struct bfuse *bfuse)
 	do {
 		got = waitpid(child, &status, 0);
 	} while (got < 0 && errno == EINTR);
+	/* For who is in bfuse_wait_matched(). */
+	pthread_mutex_lock(&bfuse->lock);
+	atomic_store(&bfuse->finished, true);
+	pthread_cond_broadcast(&bfuse->changed);
+	pthread_mutex_unlock(&bfuse->lock);
 	bfuse->child = 0;
 	bfuse->child_status = got == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	if (bfuse->child_failed)
@@ -236,11 +238,14 @@ int bfuse__guard_begin(struct bfuse *bfuse)
 	return 0;
 }
 
-/* Waits until the ward has been offered what is there, or has gone, which bfuse__guard() then finds. */
+/* Waits until the ward has been offered what is there; or has gone, or is to end, which bfuse__guard() then finds. */
 void bfuse__guard_wait_matched(struct bfuse *bfuse)
 {
-	while (bfuse->matched < bfuse->nr_rules && listen_once(bfuse))
-		;
+	struct pollfd files[2] = { { .fd = bfuse->control, .events = POLLIN }, { .fd = bfuse->wake, .events = POLLIN } };
+
+	while (bfuse->matched < bfuse->nr_rules && !bfuse->left && !atomic_load(&bfuse->stop))
+		if (poll(files, 2, -1) > 0 && files[0].revents && !listen_once(bfuse))
+			return;
 }
 
 int bfuse__guard(struct bfuse *bfuse)

@@ -273,6 +273,8 @@ void bfuse__realtime(struct bfuse *bfuse);
 void bfuse__finish(struct bfuse *bfuse);
 bool bfuse__close_if_idle(struct bfuse *bfuse);
 void bfuse__look_again(struct bfuse *bfuse);
+void bfuse__leave(struct bfuse *bfuse);
+void bfuse__ward_leave(struct bfuse *bfuse);
 bool bfuse__waits_for_devices(struct bfuse *bfuse);
 
 /* seccomp.c */

@@ -113,7 +113,7 @@ static int match_all(struct bfuse *bfuse, const struct bfuse__command *command, 
 		bfuse__guard_wait_matched(bfuse);
 	else if (!err)
 		bfuse_wait_matched(bfuse);
-	return err;
+	return err || !atomic_load(&bfuse->stop) ? err : -ECANCELED;
 }
 
 /* Everything attached, or an error; to have been asked to end before that is none. */
@@ -245,6 +245,8 @@ static void run_guardian(struct bfuse *bfuse, const struct bfuse__command *comma
 	err = bfuse_wait(bfuse);
 	if (err && !failed)
 		failed = report(bfuse, command);
+	pthread_cancel(watcher);
+	pthread_join(watcher, NULL);
 	bfuse_free(bfuse);
 	_exit(failed ? failed : bfuse->child_status);
 }

@@ -137,7 +137,8 @@ static void handle_detached(struct bfuse *bfuse, const struct bfuse_request *eve
 		bfuse->filter->detached(event->attachment, event->status, bfuse->user);
 	if (bfuse->ward)
 		bfuse__ward_tell(bfuse, MESSAGE_DETACHED, event->attachment);
-	else
+	/* A ward knows only of what it has accepted itself, and does not end before its guardian says so. */
+	if (!bfuse->ward || bfuse->left)
 		finish_if_idle(bfuse);
 }
 
@@ -200,14 +201,27 @@ static void handle(struct bfuse_queue *queue, const struct bfuse_request *entry)
 	}
 }
 
-/* Heeds bfuse_stop(); in the thread of queue 0. */
-static void leave(struct bfuse *bfuse)
+/* Nothing is attached any more from here on. */
+void bfuse__leave(struct bfuse *bfuse)
 {
 	pthread_mutex_lock(&bfuse->lock);
 	bfuse->left = true;
 	bfuse->closed = true;
 	pthread_mutex_unlock(&bfuse->lock);
+}
+
+/* Heeds bfuse_stop(); in the thread of queue 0. */
+static void leave(struct bfuse *bfuse)
+{
+	bfuse__leave(bfuse);
 	bfuse__detach_all(bfuse);
+	finish_if_idle(bfuse);
+}
+
+/* The guardian has detached all that it knows of. What has been accepted meanwhile it will hear of, and detach as well. */
+void bfuse__ward_leave(struct bfuse *bfuse)
+{
+	bfuse__leave(bfuse);
 	finish_if_idle(bfuse);
 }
 
@@ -307,21 +321,11 @@ int bfuse_start(struct bfuse *bfuse)
 			   bfuse->nr_queues, strerror(-err));
 }
 
-static bool has_work(struct bfuse *bfuse)
-{
-	bool attached;
-
-	pthread_mutex_lock(&bfuse->lock);
-	attached = bfuse->nr_attachments > 0;
-	pthread_mutex_unlock(&bfuse->lock);
-	return attached || bfuse__waits_for_devices(bfuse);
-}
-
 int bfuse_wait(struct bfuse *bfuse)
 {
 	if (bfuse->child)
 		return bfuse__guard(bfuse);
-	if (!bfuse->ward && !has_work(bfuse))
+	if (!bfuse->ward && bfuse__close_if_idle(bfuse))
 		bfuse_stop(bfuse);
 	join_threads(bfuse);
 	return atomic_load(&bfuse->failure);

@@ -21,7 +21,7 @@ static void *listen_to_guardian(void *argument)
 		if (message.kind == MESSAGE_ATTACHED && bfuse->filter->attached && !atomic_load(&bfuse->finished)) {
 			bfuse->filter->attached(&message.next, bfuse->user);
 		} else if (message.kind == MESSAGE_FINISH) {
-			bfuse__finish(bfuse);
+			bfuse__ward_leave(bfuse);
 			return NULL;
 		}
 	}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # about: a filter that is told to end while it attaches ends, leaves no device behind, and fails no request
 # disks: virtio:64M virtio:64M
-# timeout: 90
+# timeout: 120
 . "${0%/*}/../vm/lib.sh"
 
 # write_one SEEK: in the background; adds to WRITERS.
@@ -47,5 +47,7 @@ check dmsetup create lower --table "0 65536 linear $DISK1 0"
 check dmsetup create upper --table "0 65536 linear /dev/mapper/lower 0"
 stop_while_draining
 stop_while_draining --device "$DISK0"
+stop_while_draining --confine
+stop_while_draining --confine --device "$DISK0"
 check dmsetup remove upper
 check dmsetup remove lower
