@@ -62,7 +62,8 @@ static void mark(const struct bf_changeset *set, struct generation *gen, u64 fir
 		return;
 	}
 	if (set->is_part) {
-		sectors = bdev_nr_sectors(set->bdev);
+		/* One that has shrunk may grow again before the switch. */
+		sectors = max_t(u64, bdev_nr_sectors(set->bdev), gen->chunks << set->shift);
 		if (last < set->start || first >= set->start + sectors)
 			return;
 		first = max(first, set->start) - set->start;
@@ -302,6 +303,8 @@ static struct generation *switch_over(struct bf_changeset *set, struct generatio
 	atomic_inc_return(&set->dev->change_seq);
 	carry(set, next);
 	synchronize_rcu();
+	/* What it has grown by nobody has seen. */
+	old->beyond |= next->chunks > old->chunks;
 	return old;
 }
 

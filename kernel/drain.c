@@ -9,7 +9,7 @@
  *	2. its submitter sleeps on the way down (no memory, no tag, queue frozen, limits of the queue), or holds it in
  *	   current->bio_list while it sleeps for another disk of a stack:
  *		both only inside the loop of submit_bio_noacct(), which task_struct.bio_list tells of (submitters.c).
- *	3. a filter below has it, or its policy sends it on:
+ *	3. a filter below has it, or one that has left, or its policy sends it on:
  *		tags and lanes are looked through for requests that are older (below), and the era of those without a tag.
  *	   a filter above has let it pass, and the device's worker has it:
  *		work of our own behind it in the worker's queue.
@@ -92,7 +92,7 @@ int bf_drain_pause(struct bf_drain *d)
 		return -EINTR;
 	if (time_after(jiffies, d->end))
 		return -ETIMEDOUT;
-	if (d->att && time_after(jiffies, d->open))
+	if (d->att && d->opens && time_after(jiffies, d->open))
 		bf_attachment_open(d->att);
 	usleep_range(500, 1000);
 	return 0;
@@ -143,30 +143,50 @@ static bool waits_older(const struct bf_lane *lane, u64 since)
 	return false;
 }
 
+/* Is it @att's, or may it become so by a verdict that names its layer? */
+static bool concerns(const struct bf_request *rq, const struct bf_attachment *att)
+{
+	return rq->att == att || (rq->first->filter->layered && rq->layers & (1u << att->layer) && rq->layer[att->layer] == att);
+}
+
+/*
+ * What counts in the lane and has no tag is in the hands of who settles it: of late requests and of those that waited, which then
+ * are in an era (await_older() looks there after here).
+ */
 static bool has_older(struct bf_attachment *att, struct bf_queue *q, u64 since)
 {
 	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	u32 i, counted = 0;
 	bool found;
-	u32 i;
 
 	spin_lock_irq(&q->lock);
 	found = waits_older(lane, since);
-	for (i = 0; !found && lane->nr_tags && i < q->filter->depth; i++) {
+	for (i = 0; !found && (lane->nr_tags || lane->nr_joined) && i < q->filter->depth; i++) {
 		struct bf_request *rq = &q->requests[i];
 
-		found = rq->att == att && rq->mark.origin.time <= since &&
+		if (rq->state == BF_TAG_FREE || rq->state == BF_TAG_STALE)
+			continue;
+		counted += rq->first == att;
+		found = concerns(rq, att) && rq->mark.origin.time <= since &&
 			(rq->state == BF_TAG_BUSY || rq->state == BF_TAG_SENT || rq->state == BF_TAG_DOWN ||
 			 rq->state == BF_TAG_HELD);
 	}
+	found |= lane->nr_tags > counted;
 	spin_unlock_irq(&q->lock);
 	return found;
 }
 
-/* What is above comes to us when it goes on; what is beside, on another partition, is no concern of ours. */
-static bool is_below(const struct bf_attachment *other, const struct bf_attachment *att)
+/*
+ * Those whose requests go on where we don't see them: who is below, or was in our place before us and has left. What is above
+ * comes to us when it goes on; but to marks it comes as a change that is known already if it was one of the disk's filters of
+ * before, when there were none for a moment. What is beside, on another partition, is no concern of ours.
+ */
+static bool passes_us(const struct bf_attachment *other, const struct bf_drain *d)
 {
-	return other->bdev->bd_disk == att->bdev->bd_disk && other->rank < att->rank &&
-	       (!other->is_part || other->bdev == att->bdev);
+	const struct bf_attachment *att = d->att;
+
+	return other != att && other->bdev->bd_disk == d->disk && (!other->is_part || other->bdev == att->bdev) &&
+	       (other->rank <= att->rank || (!d->opens && other->dev != att->dev));
 }
 
 static bool older_below(struct bf_drain *d)
@@ -176,7 +196,7 @@ static bool older_below(struct bf_drain *d)
 	u32 i;
 
 	while ((other = bf_attachment_after(other))) {
-		for (i = 0; is_below(other, d->att) && !found && i < other->filter->nr_queues; i++)
+		for (i = 0; passes_us(other, d) && !found && i < other->filter->nr_queues; i++)
 			found = has_older(other, &other->filter->queues[i], d->since);
 		if (found) {
 			bf_attachment_put(other);
@@ -191,7 +211,7 @@ static int await_older(struct bf_drain *d, u32 era)
 	int err = 0;
 
 	d->stage = "requests of filters below";
-	while (!err && (bf_unseen_left(era) || older_below(d)))
+	while (!err && (older_below(d) || bf_unseen_left(era)))
 		err = bf_drain_pause(d);
 	return err;
 }
@@ -337,6 +357,7 @@ struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms)
 
 	if (!d)
 		return ERR_PTR(-ENOMEM);
+	d->opens = !att->in_chain;
 	d->stage = "file systems to freeze";
 	if (may_freeze(att))
 		err = bf_freeze(d);

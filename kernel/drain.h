@@ -26,6 +26,7 @@ struct bf_drain {
 	struct bf_attachment	*att;		/* only for the one who attaches */
 	unsigned long		end;		/* jiffies: give up */
 	unsigned long		open;		/* jiffies: requests wait no longer */
+	bool			opens;		/* they wait for this: it is an attach */
 	const char		*stage;		/* what is waited for, for people */
 	u64			since;		/* CLOCK_MONOTONIC: what was intercepted up to then is older */
 

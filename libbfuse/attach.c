@@ -151,7 +151,7 @@ static int fail_attach(struct bfuse *bfuse, const struct bfuse_attach *attach, c
 					   label);
 		return bfuse__fail(
 			bfuse, err, BFUSE_EXIT_UNFILTERABLE,
-			"%s: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it",
+			"%s: can't be filtered, its driver bypasses bios (rw_page or DAX); filter a device on top of it that does not",
 			label);
 	case -ENOSPC:
 		return bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER,

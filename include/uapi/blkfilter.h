@@ -608,7 +608,7 @@ enum bfuse_drained {
  * for one's own filter.
  *
  * Requests submitted from now on are seen whole. EBADF, ENOTBLK: @fd is not an open block device. EEXIST: the device
- * has an attachment at this altitude. ENXIO: the device is gone. EOPNOTSUPP: its driver has rw_page, which bypasses
+ * has an attachment at this altitude. ENXIO: the device is gone. EOPNOTSUPP: its driver has rw_page or can do DAX, which bypasses
  * bios.
  * ENOSPC: the filter's queues have fewer tags than it then has attachments to stacked devices, and one for the others.
  * ENOENT: no such filter, or this file is not registered. EACCES: @filter is not BFUSE_FILTER_ATTACHABLE. EBUSY: the

@@ -35,14 +35,16 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define ftrace_regs_get_argument(fregs, n)	regs_get_kernel_argument(&(fregs)->regs, n)
 #endif
 
-/* Kernels with rw_page let a driver be asked for one page without a bio. */
+/*
+ * File systems may map what is on a device with DAX; and kernels with rw_page let a driver be asked for one page without a bio.
+ */
 static inline bool bf_disk_bypasses_bios(const struct gendisk *disk)
 {
 #ifdef HAVE_RW_PAGE
-	return disk->fops->rw_page;
-#else
-	return false;
+	if (disk->fops->rw_page)
+		return true;
 #endif
+	return blk_queue_dax(disk->queue);
 }
 
 /* What the submitter knows of the lifetime of the data. */

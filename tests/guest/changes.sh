@@ -95,6 +95,11 @@ put 2040 8
 put 2064 8
 put 6136 16
 generation 1 "0 8" "16 8" "4088 8"
+# It shrinks, what it was is written to, and comes back.
+check resizepart "$DISK0" 1 2048
+put 5048 8
+check resizepart "$DISK0" 1 4096
+generation 2 "3000 8"
 kill -TERM "$CHANGES"
 wait "$CHANGES" || fail "status $?: $(<changes.err)"
 
@@ -109,7 +114,10 @@ put 3000 8 "$loop"
 kill -USR1 "$CHANGES"
 wait_until 10 grep -qF '{"generation":1,"sector":2048,"sectors":null}' changes.out
 put 3000 8 "$loop"
+truncate -s 3M file
+check losetup -c "$loop"
 kill -TERM "$CHANGES"
 wait "$CHANGES" || fail "status $?: $(<changes.err)"
 grep -qF '{"generation":2,"sector":2944,"sectors":128}' changes.out || fail "$(<changes.out)"
+grep -qF '{"generation":2,"sector":4096,"sectors":null}' changes.out || fail "what it has grown by: $(<changes.out)"
 check losetup --detach "$loop"

@@ -87,7 +87,7 @@ START_TEST(test_attach)
 	expect(fail_attach(EEXIST), BFUSE_EXIT_ALTITUDE,
 	       "/dev/sdb1: already filtered at altitude 500 by \"snap\" (pid 812); choose another, or detach that one");
 	expect(fail_attach(EOPNOTSUPP), BFUSE_EXIT_UNFILTERABLE,
-	       "/dev/sdb1: can't be filtered, its driver bypasses bios (rw_page); filter the device on top of it");
+	       "/dev/sdb1: can't be filtered, its driver bypasses bios (rw_page or DAX); filter a device on top of it that does not");
 	expect(fail_attach(ENOTBLK), BFUSE_EXIT_NO_DEVICE, "/dev/sdb1: not a block device");
 	expect(fail_attach(ENXIO), BFUSE_EXIT_NO_DEVICE, "/dev/sdb1: the device is gone");
 	expect(fail_attach(ENOMEM), BFUSE_EXIT_OTHER, "/dev/sdb1: can't attach: Cannot allocate memory");
