@@ -18,6 +18,7 @@
 
 struct generation {
 	u64	number;
+	u64	sectors; /* of the device, when it began */
 	u64	chunks;
 	bool	all;
 	bool	beyond;
@@ -118,7 +119,7 @@ static void generation_free(struct generation *gen)
 /* Empty, for the present capacity. May sleep. */
 static struct generation *generation_alloc(const struct bf_changeset *set, u64 number)
 {
-	u64 chunks = DIV_ROUND_UP_ULL(bdev_nr_sectors(set->bdev), 1ull << set->shift);
+	u64 sectors = bdev_nr_sectors(set->bdev), chunks = DIV_ROUND_UP_ULL(sectors, 1ull << set->shift);
 	u64 bytes = max(DIV_ROUND_UP_ULL(chunks, 64) * 8, 8ull);
 	struct generation *gen;
 
@@ -128,6 +129,7 @@ static struct generation *generation_alloc(const struct bf_changeset *set, u64 n
 	if (!gen)
 		return ERR_PTR(-ENOMEM);
 	gen->number = number;
+	gen->sectors = sectors;
 	gen->chunks = chunks;
 	gen->words = vzalloc(bytes);
 	if (gen->words)
@@ -303,8 +305,12 @@ static struct generation *switch_over(struct bf_changeset *set, struct generatio
 	atomic_inc_return(&set->dev->change_seq);
 	carry(set, next);
 	synchronize_rcu();
-	/* What it has grown by nobody has seen. */
-	old->beyond |= next->chunks > old->chunks;
+	/* What it has grown by nobody has seen, and it may begin within the last chunk. */
+	if (next->sectors > old->sectors) {
+		old->beyond |= next->chunks > old->chunks;
+		if (old->sectors & ((1ull << set->shift) - 1))
+			set_bits(old, old->chunks - 1, old->chunks - 1);
+	}
 	return old;
 }
 

@@ -143,31 +143,32 @@ static bool waits_older(const struct bf_lane *lane, u64 since)
 	return false;
 }
 
-/* Is it @att's, or may it become so by a verdict that names its layer? */
-static bool concerns(const struct bf_request *rq, const struct bf_attachment *att)
+/* Is it @att's; or, while an attach waits between the layers, may it become so by a verdict that names that layer? */
+static bool concerns(const struct bf_request *rq, const struct bf_attachment *att, const struct bf_drain *d)
 {
-	return rq->att == att || (rq->first->filter->layered && rq->layers & (1u << att->layer) && rq->layer[att->layer] == att);
+	return rq->att == att || (d->opens && rq->first->filter->layered && rq->layers & (1u << att->layer) &&
+				  rq->layer[att->layer] == att);
 }
 
 /*
  * What counts in the lane and has no tag is in the hands of who settles it: of late requests and of those that waited, which then
  * are in an era (await_older() looks there after here).
  */
-static bool has_older(struct bf_attachment *att, struct bf_queue *q, u64 since)
+static bool has_older(struct bf_attachment *att, struct bf_queue *q, const struct bf_drain *d)
 {
 	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
 	u32 i, counted = 0;
 	bool found;
 
 	spin_lock_irq(&q->lock);
-	found = waits_older(lane, since);
+	found = waits_older(lane, d->since);
 	for (i = 0; !found && (lane->nr_tags || lane->nr_joined) && i < q->filter->depth; i++) {
 		struct bf_request *rq = &q->requests[i];
 
 		if (rq->state == BF_TAG_FREE || rq->state == BF_TAG_STALE)
 			continue;
 		counted += rq->first == att;
-		found = concerns(rq, att) && rq->mark.origin.time <= since &&
+		found = concerns(rq, att, d) && rq->mark.origin.time <= d->since &&
 			(rq->state == BF_TAG_BUSY || rq->state == BF_TAG_SENT || rq->state == BF_TAG_DOWN ||
 			 rq->state == BF_TAG_HELD);
 	}
@@ -178,15 +179,17 @@ static bool has_older(struct bf_attachment *att, struct bf_queue *q, u64 since)
 
 /*
  * Those whose requests go on where we don't see them: who is below, or was in our place before us and has left. What is above
- * comes to us when it goes on; but to marks it comes as a change that is known already if it was one of the disk's filters of
- * before, when there were none for a moment. What is beside, on another partition, is no concern of ours.
+ * comes to us when it goes on. Marks see what comes from their own place as well, or know it for a change in flight; but not
+ * what has been a change since the disk had other filters, before it had none for a moment. What is beside, on another
+ * partition, is no concern of ours.
  */
 static bool passes_us(const struct bf_attachment *other, const struct bf_drain *d)
 {
 	const struct bf_attachment *att = d->att;
 
-	return other != att && other->bdev->bd_disk == d->disk && (!other->is_part || other->bdev == att->bdev) &&
-	       (other->rank <= att->rank || (!d->opens && other->dev != att->dev));
+	if (other == att || other->bdev->bd_disk != d->disk || (other->is_part && att->is_part && other->bdev != att->bdev))
+		return false;
+	return other->rank < att->rank || (d->opens ? other->rank == att->rank : other->dev != att->dev);
 }
 
 static bool older_below(struct bf_drain *d)
@@ -197,7 +200,7 @@ static bool older_below(struct bf_drain *d)
 
 	while ((other = bf_attachment_after(other))) {
 		for (i = 0; passes_us(other, d) && !found && i < other->filter->nr_queues; i++)
-			found = has_older(other, &other->filter->queues[i], d->since);
+			found = has_older(other, &other->filter->queues[i], d);
 		if (found) {
 			bf_attachment_put(other);
 			break;

@@ -45,6 +45,18 @@ static u32 drop_unwanted(struct bf_attachment *heir, struct bio_list *bios)
 	return dropped;
 }
 
+/* Under the lock of @q: @n bios to the head of @lane, @again of them redelivered. */
+static void prepend(struct bf_lane *lane, struct bf_queue *q, struct bio_list *bios, u32 n, u32 again)
+{
+	bio_list_merge_head(&lane->waiting, bios);
+	if (!lane->nr_waiting)
+		list_add_tail(&lane->hungry, &q->hungry);
+	lane->nr_waiting += n;
+	/* They are counted from the head, and rather one too many is marked than one too few. */
+	lane->nr_redeliver = lane->nr_redeliver ? n + lane->nr_redeliver : again;
+	lane->since = jiffies;
+}
+
 /*
  * @heir stands in the chain in @dead's place, its bios waiting, and nobody sees @dead any more: a grace period is over.
  * What waits there comes in front. Returns how much that was.
@@ -60,6 +72,11 @@ static u32 adopt(struct bf_attachment *heir, struct bf_attachment *dead)
 		struct bio_list bios;
 		u32 n, again;
 
+		/* Meanwhile they are in nobody's lane, and a drain is to know that there are some. */
+		spin_lock_irq(&to->lock);
+		bf_lane_get(lane, to);
+		spin_unlock_irq(&to->lock);
+
 		spin_lock_irq(&from->lock);
 		bios = old->waiting;
 		n = old->nr_waiting;
@@ -69,17 +86,11 @@ static u32 adopt(struct bf_attachment *heir, struct bf_attachment *dead)
 		list_del_init(&old->hungry);
 		spin_unlock_irq(&from->lock);
 		n -= drop_unwanted(heir, &bios);
-		if (!n)
-			continue;
 
 		spin_lock_irq(&to->lock);
-		bio_list_merge_head(&lane->waiting, &bios);
-		if (!lane->nr_waiting)
-			list_add_tail(&lane->hungry, &to->hungry);
-		lane->nr_waiting += n;
-		/* They are counted from the head, and rather one too many is marked than one too few. */
-		lane->nr_redeliver = lane->nr_redeliver ? n + lane->nr_redeliver : min(again, n);
-		lane->since = jiffies;
+		if (n)
+			prepend(lane, to, &bios, n, min(again, n));
+		bf_lane_put(lane, to);
 		spin_unlock_irq(&to->lock);
 		adopted += n;
 	}

@@ -120,4 +120,14 @@ kill -TERM "$CHANGES"
 wait "$CHANGES" || fail "status $?: $(<changes.err)"
 grep -qF '{"generation":2,"sector":2944,"sectors":128}' changes.out || fail "$(<changes.out)"
 grep -qF '{"generation":2,"sector":4096,"sectors":null}' changes.out || fail "what it has grown by: $(<changes.out)"
+
+# It grows within its last chunk.
+truncate -s $((3 * 1048576 + 4096)) file
+check losetup -c "$loop"
+changes_start --chunk 64 --json "$loop"
+truncate -s $((3 * 1048576 + 32768)) file
+check losetup -c "$loop"
+kill -TERM "$CHANGES"
+wait "$CHANGES" || fail "status $?: $(<changes.err)"
+grep -qF '{"generation":1,"sector":6144,"sectors":128}' changes.out || fail "what it has grown by: $(<changes.out)"
 check losetup --detach "$loop"
