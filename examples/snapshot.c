@@ -463,6 +463,8 @@ static void set_up(struct snapshot *s, char **paths)
 {
 	uint64_t bytes;
 
+	if (!access(paths[0], F_OK) && !is_block_device(paths[0]))
+		errx(BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", paths[0]);
 	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
 	refuse_zones(s, paths[0]);
 	refuse_itself(s, paths);
