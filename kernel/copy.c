@@ -9,8 +9,8 @@
  * Copies, under way or parked, stand in a tree of ranges of their attachment, which its successor inherits, each with
  * the hull of what it copies and what its request changes. A request that comes later and would change or copy
  * something in it is parked there, and looks again when the copy is done; so nothing gets between a copy and its
- * request but what went down before, or is let go in the same moment. Who waits, waits for an earlier one, so the earliest waits for nobody. A parked
- * request needs no memory, and waits for I/O only.
+ * request but what went down before, or is let go in the same moment. Who waits, waits for an earlier one, so the
+ * earliest waits for nobody. A parked request needs no memory, and waits for I/O only.
  *
  * A copy goes by pieces (piece.c), a few at a time if it is large, and each takes part after part. Copies run side by
  * side, as many as there is memory for; those that adjoin are submitted under one plug, where the block layer makes

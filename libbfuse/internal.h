@@ -275,7 +275,6 @@ bool bfuse__close_if_idle(struct bfuse *bfuse);
 void bfuse__look_again(struct bfuse *bfuse);
 void bfuse__leave(struct bfuse *bfuse);
 void bfuse__ward_leave(struct bfuse *bfuse);
-bool bfuse__waits_for_devices(struct bfuse *bfuse);
 
 /* seccomp.c */
 bool bfuse__serves(unsigned long request);

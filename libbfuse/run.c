@@ -92,16 +92,6 @@ static bool waits_for_devices(const struct bfuse *bfuse)
 	return bfuse->nr_rules > 0 || bfuse->reg.flags & BFUSE_FILTER_ATTACHABLE;
 }
 
-bool bfuse__waits_for_devices(struct bfuse *bfuse)
-{
-	bool waits;
-
-	pthread_mutex_lock(&bfuse->lock);
-	waits = waits_for_devices(bfuse);
-	pthread_mutex_unlock(&bfuse->lock);
-	return waits;
-}
-
 /* True: it is time to end. An attach that is to come is refused then; one that is under way puts it off, and looks again. */
 bool bfuse__close_if_idle(struct bfuse *bfuse)
 {
