@@ -351,7 +351,6 @@ void bf_spin_kick(struct bf_queue *q);
 /* request.c: the way of a bio: mark, present, forward, complete */
 int bf_request_init(void);
 void bf_request_exit(void);
-bool bf_bio_is_tracked(const struct bio *bio);
 void bf_loose_endio(struct bio *bio);
 void bf_request_endio(struct bio *bio);
 void bf_leg_endio(struct bio *bio);
@@ -362,13 +361,13 @@ static __always_inline bool bf_end_is_ours(bio_end_io_t *end_io)
 	return end_io == bf_request_endio || end_io == bf_loose_endio || end_io == bf_leg_endio || end_io == bf_inject_endio;
 }
 
-/* In the hook, for each bio to a filtered disk. Of a change in flight it matters what is below. */
+/* In the hook, for each bio to a filtered disk. Of changes in flight, which may be several, it matters what is below. */
 static __always_inline bool bf_bio_is_marked(const struct bio *bio)
 {
 	const struct bf_mark *mark = bio->bi_private;
 	bio_end_io_t *end_io = bio->bi_end_io;
 
-	if (end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk) {
+	while (end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk) {
 		end_io = mark->end_io;
 		mark = mark->private;
 	}

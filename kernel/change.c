@@ -123,6 +123,24 @@ static noinline void lose(struct bf_device *dev, u64 first, u64 last)
 }
 
 /*
+ * Is it a change in flight of @dev already? Not if it was one of a bf_device that the disk had before: filters still had it when
+ * that went, and send it on now.
+ */
+static bool is_tracked(const struct bf_device *dev, const struct bio *bio)
+{
+	const struct bf_mark *mark = bio->bi_private;
+	bio_end_io_t *end_io = bio->bi_end_io;
+
+	while ((end_io == bf_change_endio || bf_end_is_ours(end_io)) && mark->disk == dev->disk) {
+		if (end_io == bf_change_endio && READ_ONCE(container_of(mark, struct change, mark)->dev) == dev)
+			return true;
+		end_io = mark->end_io;
+		mark = mark->private;
+	}
+	return false;
+}
+
+/*
  * In the hook, with preemption disabled, for each bio to a disk with changesets that may change something. What re-enters the hook
  * is known already. On a bio that has another mark, the change comes on top of it: so it is with what filters inject, and with
  * what waited at an attachment when the first changeset came.
@@ -132,7 +150,7 @@ void notrace bf_change_track(struct bf_device *dev, struct bio *bio)
 	struct change *change;
 	u64 first, last;
 
-	if (bf_bio_is_tracked(bio))
+	if (is_tracked(dev, bio))
 		return;
 	extent(dev, bio, &first, &last);
 	change = change_alloc();

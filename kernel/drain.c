@@ -179,9 +179,8 @@ static bool has_older(struct bf_attachment *att, struct bf_queue *q, const struc
 
 /*
  * Those whose requests go on where we don't see them: who is below, or was in our place before us and has left. What is above
- * comes to us when it goes on. Marks see what comes from their own place as well, or know it for a change in flight; but not
- * what has been a change since the disk had other filters, before it had none for a moment. What is beside, on another
- * partition, is no concern of ours.
+ * comes to us when it goes on; and marks see what comes from their own place as well. What is beside, on another partition, is no
+ * concern of ours.
  */
 static bool passes_us(const struct bf_attachment *other, const struct bf_drain *d)
 {
@@ -189,7 +188,7 @@ static bool passes_us(const struct bf_attachment *other, const struct bf_drain *
 
 	if (other == att || other->bdev->bd_disk != d->disk || (other->is_part && att->is_part && other->bdev != att->bdev))
 		return false;
-	return other->rank < att->rank || (d->opens ? other->rank == att->rank : other->dev != att->dev);
+	return other->rank < att->rank || (d->opens && other->rank == att->rank);
 }
 
 static bool older_below(struct bf_drain *d)

@@ -136,19 +136,6 @@ void bf_unmark_waiting(struct bio *bio, struct bf_origin *origin)
 	}
 }
 
-/* In the hook, for each bio that may change data of a tracked disk: is it a change in flight already? */
-bool bf_bio_is_tracked(const struct bio *bio)
-{
-	const struct bf_mark *mark = bio->bi_private;
-	bio_end_io_t *end_io = bio->bi_end_io;
-
-	while (bf_end_is_ours(end_io) && mark->disk == bio->bi_bdev->bd_disk) {
-		end_io = mark->end_io;
-		mark = mark->private;
-	}
-	return end_io == bf_change_endio && mark->disk == bio->bi_bdev->bd_disk;
-}
-
 /*
  * Offers @bio to the attachments of its disk ranked below @below, from the top. True: one of them has it (or has failed
  * it). False: nobody wants it. Does not sleep; process context, because payload may be copied.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: a drained start, and the beginning of marks, wait for what a filter that has left still has: from the same altitude, or from before there were none
+# about: what a filter that has left still has: a drained start at the same altitude waits for it, and marks that begin meanwhile have it
 # disks: virtio:64M virtio:64M
 # timeout: 120
 . "${0%/*}/../vm/lib.sh"
@@ -40,22 +40,29 @@ let_go
 start_filter pass --drain --altitude 300 --device "$DISK0"
 stop_filter
 
-# marks_wait DEVICE: the change to it was seen by marks that are gone.
-marks_wait() {
+# marks_know DEVICE SECTOR: of a change that marks had seen which are gone. It is made when there are others.
+marks_know() {
 	local changes
-	"$BLKFILTER/bin/changes" "$DISK0" >changes.out 2>changes.err &
+	"$BLKFILTER/bin/changes" --chunk 64 "$DISK0" >changes.out 2>changes.err &
 	changes=$!
 	wait_until 10 grep -q ready changes.out
 	hold_write 1000 "$1"
-	kill -TERM "$changes"
-	wait "$changes" || fail "$(<changes.err)"
-	expect_status 1 timeout 20 "$BLKFILTER/bin/changes" --drain-timeout 2000 "$DISK0" >changes.out 2>changes.err
-	! grep -q ready changes.out || fail "ready before the write was done"
+	stop_changes "$changes"
+	"$BLKFILTER/bin/changes" --chunk 64 "$DISK0" >changes.out 2>changes.err &
+	changes=$!
+	wait_until 10 grep -q ready changes.out
 	let_go
+	stop_changes "$changes"
+	grep -q " $2 128\$" changes.out || fail "the write is not marked: $(<changes.out)"
 }
 
-marks_wait "$DISK0"
+stop_changes() {
+	kill -TERM "$1"
+	wait "$1" || fail "$(<changes.err)"
+}
+
+marks_know "$DISK0" 7936
 echo 'start=2048, size=65536' | check sfdisk -q "$DISK0"
 wait_until 10 test -b "${DISK0}1"
-marks_wait "${DISK0}1"
+marks_know "${DISK0}1" 9984
 check dmsetup remove store
