@@ -168,7 +168,8 @@ void bf_device_publish(struct bf_device *dev)
 	lockdep_assert_held(&bf_mutex);
 	set_bit(hash, bf_filtered);
 	hlist_add_head_rcu(&dev->node, &bf_devices[hash >> BF_BUCKET_SHIFT]);
-	list_add(&dev->all, &all_devices);
+	/* It may have been published before: who was about to attach kept it when the last filter left. */
+	list_move(&dev->all, &all_devices);
 }
 
 /*

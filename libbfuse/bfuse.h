@@ -330,8 +330,9 @@ static inline void bfuse_chunk_clear(const struct bfuse_chunk_map *map, uint64_t
 /**
  * bfuse_mark_begin - have the kernel mark the chunks that are written to, without presenting anything; see struct bfuse_mark.
  * @chunk_shift: BFUSE_CHUNK_SHIFT_MIN to BFUSE_CHUNK_SHIFT_MAX.
- * @drain_ms: milliseconds to wait at most, up to BFUSE_DEADLINE_MAX, until all I/O that was under way has completed, so that a full
- *	backup which begins after that, and the generations, have every change (BFUSE_MARK_DRAIN); 0: don't wait, they may not.
+ * @drain_ms: milliseconds to wait at most, up to BFUSE_DEADLINE_MAX, until all I/O that was under way has completed, or will be
+ *	marked, so that a full backup which begins after that, and the generations, have every change (BFUSE_MARK_DRAIN); 0: don't
+ *	wait, they may not.
  * @mark: out: the current generation; flags tell by BFUSE_MARK_INHERITED that a predecessor's marks go on. May be NULL.
  *
  * Returns 0 or a negative errno.

@@ -1194,7 +1194,7 @@ enum bfuse_mark_command {
 #define BFUSE_MARK_ALL		(1u << 1)	/* out: the whole device counts as changed, whatever the bitmap says */
 #define BFUSE_MARK_BEYOND	(1u << 2)	/* out: all behind the last chunk counts as changed: the device has grown, or was larger */
 #define BFUSE_MARK_INHERITED	(1u << 3)	/* out, BEGIN: marks of a predecessor go on, without a gap */
-#define BFUSE_MARK_DRAIN	(1u << 4)	/* in, BEGIN: return when all that was submitted before has completed */
+#define BFUSE_MARK_DRAIN	(1u << 4)	/* in, BEGIN: return when what was submitted before has completed, or will be marked */
 
 /**
  * struct bfuse_mark - BFUSE_MARK: the kernel keeps a bitmap of the chunks that are written to. Nothing crosses for it.
@@ -1220,11 +1220,12 @@ enum bfuse_mark_command {
  * backup of the ended generation reads it. So the backups of all generations together have every change.
  *
  * The I/O that was under way at BEGIN is in no generation, and may reach the medium after a full backup has read it there. With
- * BFUSE_MARK_DRAIN the call returns when it has completed (as with BFUSE_ATTACH_DRAIN, which says where it may be); a full backup
- * that begins then, and the generations after it, have every change. Nothing new has to wait for that. File systems on the device
- * are frozen meanwhile if the attachment's bfuse_interest.ops is 0; if not, their I/O may need an answer from the very thread that
- * calls this. ETIMEDOUT, EOPNOTSUPP, EINTR, ENXIO: as of BFUSE_ATTACH; ENOENT: ended meanwhile; nothing is marked then. Who takes the
- * filter's place meanwhile inherits no marks. Inherited marks have no gap, and are not waited for.
+ * BFUSE_MARK_DRAIN the call returns when it has completed (as with BFUSE_ATTACH_DRAIN, which says where it may be), but for what
+ * filters still have and is marked when they send it on; a full backup that begins then, and the generations after it, have every
+ * change. Nothing new has to wait for that. File systems on the device are frozen meanwhile if the attachment's bfuse_interest.ops
+ * is 0; if not, their I/O may need an answer from the very thread that calls this. ETIMEDOUT, EOPNOTSUPP, EINTR, ENXIO: as of
+ * BFUSE_ATTACH; ENOENT: ended meanwhile; nothing is marked then. Who takes the filter's place meanwhile inherits no marks.
+ * Inherited marks have no gap, and are not waited for.
  *
  * If the filter dies, marking goes on as long as the attachment stays (BFUSE_POLICY_ERROR, or HOLD within its time; with
  * bfuse_interest.ops 0 nothing can fail or wait), and a successor inherits the marks. If the attachment ends they are lost, and
