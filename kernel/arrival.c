@@ -8,9 +8,9 @@
  *
  * What was there before a rule came is offered by a worker of the filter, for the filter's own thread may be the one that
  * adds the rule. Under the class' lock it makes a list of candidates, which keeps their struct device; remove_dev() marks
- * those that are gone, under the bf_lock that an acceptance attaches under. A rule counts for arrivals from the moment that
+ * those that are gone, under the bf_lock that an acceptance attaches under. A rule counts for arrivals from before
  * this list begins to be made, so that nothing is left out (in a moment so short that it hardly ever comes something
- * that was declined is offered again).
+ * that was declined is offered again). One that comes while it is made has the next run of the worker.
  *
  * A filter has its worker's reference until the list is empty; a dead filter is asked nothing, so that is soon.
  */
@@ -22,7 +22,8 @@
 struct rule {
 	struct list_head	node;	/* filter->rules; under bf_lock */
 	struct bfuse_match	match;
-	bool			counts;	/* for arrivals, too */
+	bool			counts;	/* for arrivals */
+	bool			walking; /* for those that are there: collect() is looking at them */
 };
 
 struct candidate {
@@ -50,7 +51,7 @@ static bool rule_matches(const struct rule *rule, struct block_device *bdev)
 	return !rule->match.name[0] || glob_match(rule->match.name, dev_name(&bdev->bd_device));
 }
 
-/* Under bf_lock. @arrival: rules count from when their worker has looked. */
+/* Under bf_lock. @arrival: rules count from when their worker begins to look. */
 static bool matches(struct bf_filter *f, struct block_device *bdev, bool arrival)
 {
 	struct rule *rule;
@@ -182,7 +183,7 @@ static bool is_new_for(struct bf_filter *f, struct block_device *bdev)
 	struct rule *rule;
 
 	list_for_each_entry(rule, &f->rules, node)
-		if (!rule->counts && rule_matches(rule, bdev))
+		if (rule->walking && rule_matches(rule, bdev))
 			return true;
 	return false;
 }
@@ -207,25 +208,46 @@ static int collect_dev(BF_CLASS_INTERFACE_ARGS)
 	return 0;
 }
 
-/* Makes candidates of the devices that match new rules of @f. Returns how many rules there are, all of them old now. */
-static u32 collect(struct bf_filter *f)
+/* Rules that don't count yet do so from here on. Returns how many there are. */
+static u32 begin_walk(struct bf_filter *f)
 {
-	struct class_interface all = { .class = watch.class, .add_dev = collect_dev };
+	unsigned int noio = bf_lock();
 	struct rule *rule;
-	unsigned int noio;
 	u32 count = 0;
 
-	mutex_lock(&collect_mutex);
-	collector = f;
-	/* It can't fail: the class is there as long as @watch is registered. */
-	if (class_interface_register(&all))
-		all.class = NULL;
-	noio = bf_lock();
 	list_for_each_entry(rule, &f->rules, node) {
+		rule->walking = !rule->counts;
 		rule->counts = true;
 		count++;
 	}
 	bf_unlock(noio);
+	return count;
+}
+
+/* What arrives from here on is not for collect(). */
+static void end_walk(struct bf_filter *f)
+{
+	unsigned int noio = bf_lock();
+	struct rule *rule;
+
+	list_for_each_entry(rule, &f->rules, node)
+		rule->walking = false;
+	bf_unlock(noio);
+}
+
+/* Makes candidates of the devices that match new rules of @f. Returns how many rules there were, all of them old now. */
+static u32 collect(struct bf_filter *f)
+{
+	struct class_interface all = { .class = watch.class, .add_dev = collect_dev };
+	u32 count;
+
+	mutex_lock(&collect_mutex);
+	collector = f;
+	count = begin_walk(f);
+	/* It can't fail: the class is there as long as @watch is registered. */
+	if (class_interface_register(&all))
+		all.class = NULL;
+	end_walk(f);
 	class_interface_unregister(&all);
 	mutex_unlock(&collect_mutex);
 	return count;
