@@ -211,7 +211,7 @@ int bf_chunks_mmap(struct bf_filter *f, struct vm_area_struct *vma)
 	return err;
 }
 
-/* For tools. Under RCU. */
+/* Bytes of a chunk, as a power of two; 0: there is no bitmap. It may get another at any time. Under RCU. */
 u32 bf_chunks_shift(const struct bf_attachment *att)
 {
 	const struct bf_chunks *chunks = rcu_dereference(att->chunks);

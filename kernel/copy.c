@@ -43,6 +43,19 @@ static void include(struct bf_range *range, u64 sector, u64 bytes)
 	range->last = max(range->last, sector + (bytes >> SECTOR_SHIFT) - 1);
 }
 
+/* The sectors of the chunks that @rq touches. */
+static void include_chunks(const struct bf_request *rq, struct bf_range *range)
+{
+	u64 start = rq->sector << SECTOR_SHIFT, end = start + rq->length;
+	u32 shift;
+
+	rcu_read_lock();
+	shift = bf_chunks_shift(rq->att);
+	rcu_read_unlock();
+	start = round_down(start, 1ull << shift);
+	include(range, start >> SECTOR_SHIFT, round_up(end, 1ull << shift) - start);
+}
+
 /* What of the attached device @rq will change; false: nothing. */
 static bool changes(const struct bf_request *rq, struct bf_range *range)
 {
@@ -157,31 +170,38 @@ static void fail(struct bf_request *rq, blk_status_t status)
 	bf_request_endio(rq->bio);
 }
 
-static bool wait_or_copy(struct bf_request *rq, struct bf_batch *batch);
-
-/* Was parked. */
-static void resume(struct bf_request *rq, struct bf_batch *batch)
+/* Does @way itself copy what @range has of @failed, if it has something? */
+static bool preserves(const struct bf_way *way, const struct bf_range *range, const struct bf_range *failed)
 {
-	blk_status_t status = copies(rq->way) ? BLK_STS_OK : rq->way->copy_error;
+	struct bf_range source = { .start = U64_MAX };
 
-	if (status) {
-		bf_way_failed(rq, BF_LEG_COPY, status);
-		fail(rq, status);
-	} else if (!wait_or_copy(rq, batch)) {
-		bf_way_go(rq, batch);
-	}
+	if (!overlap(range, failed))
+		return true;
+	if (!copies(way))
+		return false;
+	include(&source, way->copy_source, way->copy_length);
+	return source.start <= max(range->start, failed->start) && source.last >= min(range->last, failed->last);
 }
 
-/* Under the lock. @failed could not be copied: who would overwrite it learns that now, for whichever copy he waits. */
+/*
+ * Under the lock. @failed could not be copied: who would overwrite it, or call its chunks preserved, learns that now, for whichever
+ * copy he waits.
+ */
 static void condemn(struct bf_copies *c, const struct bf_range *failed, u64 turn, blk_status_t status)
 {
 	struct bf_range *range, changed;
 	struct bf_way *way;
 
-	for (range = range_iter_first(&c->ranges, 0, U64_MAX); range; range = range_iter_next(range, 0, U64_MAX))
-		list_for_each_entry(way, &range->parked, range.node)
-			if (!copies(way) && way->range.turn > turn && changes(way->rq, &changed) && overlap(&changed, failed))
+	for (range = range_iter_first(&c->ranges, 0, U64_MAX); range; range = range_iter_next(range, 0, U64_MAX)) {
+		list_for_each_entry(way, &range->parked, range.node) {
+			if (way->range.turn <= turn)
+				continue;
+			if (!preserves(way, &way->range, failed))
+				way->flags &= ~BFUSE_VERDICT_CLEAR;
+			if (changes(way->rq, &changed) && !preserves(way, &changed, failed))
 				way->copy_error = status;
+		}
+	}
 }
 
 /*
@@ -206,6 +226,28 @@ static void leave(struct bf_request *rq, blk_status_t status, struct list_head *
 	spin_unlock_irq(&c->lock);
 }
 
+static bool is_lenient(const struct bf_way *way)
+{
+	return copies(way) && (way->flags & BFUSE_VERDICT_LENIENT);
+}
+
+static bool wait_or_copy(struct bf_request *rq, struct bf_batch *batch);
+
+/* Was parked. Condemned, it is not done; a copy of its own, which then is not made either, lets go of those @free of it. */
+static void resume(struct bf_request *rq, struct list_head *free, struct bf_batch *batch)
+{
+	blk_status_t status = is_lenient(rq->way) ? BLK_STS_OK : rq->way->copy_error;
+
+	if (status) {
+		bf_way_failed(rq, BF_LEG_COPY, status);
+		if (copies(rq->way))
+			leave(rq, status, free);
+		fail(rq, status);
+	} else if (!wait_or_copy(rq, batch)) {
+		bf_way_go(rq, batch);
+	}
+}
+
 /* The request goes its way, and then those that have nothing else to wait for; each may be gone as soon as it is on its way. */
 static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *batch)
 {
@@ -214,7 +256,7 @@ static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *
 
 	if (status)
 		bf_way_failed(rq, BF_LEG_COPY, status);
-	if (way->flags & BFUSE_VERDICT_LENIENT)
+	if (is_lenient(way))
 		status = BLK_STS_OK;
 	leave(rq, status, &free);
 	if (status)
@@ -224,7 +266,7 @@ static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *
 	while (!list_empty(&free)) {
 		way = list_first_entry(&free, struct bf_way, range.node);
 		list_del(&way->range.node);
-		resume(way->rq, batch);
+		resume(way->rq, &free, batch);
 	}
 }
 
@@ -362,7 +404,10 @@ static bool wait_or_copy(struct bf_request *rq, struct bf_batch *batch)
 	return true;
 }
 
-/* True: @rq has something to wait for, and will go on by itself. The filter's thread. */
+/*
+ * True: @rq has something to wait for, and will go on by itself. The filter's thread. To CLEAR chunks waits for the copies of all
+ * of them: what is not presented any more does not wait.
+ */
 bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch)
 {
 	struct bf_way *way = rq->way;
@@ -372,7 +417,9 @@ bool bf_copy_begin(struct bf_request *rq, struct bf_batch *batch)
 		return false;
 	if (copies(way))
 		include(&way->range, way->copy_source, way->copy_length);
-	if (!relevant && !copies(way))
+	if (way->flags & BFUSE_VERDICT_CLEAR)
+		include_chunks(rq, &way->range);
+	if (!relevant && !(way->flags & (BFUSE_VERDICT_COPY_BEFORE | BFUSE_VERDICT_CLEAR)))
 		return false;
 	INIT_LIST_HEAD(&way->range.parked);
 	return wait_or_copy(rq, batch);

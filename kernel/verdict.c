@@ -120,10 +120,12 @@ static enum bfuse_reason check_held(const struct bf_request *rq, const struct bf
 	return rq->op == BFUSE_OP_READ && !rq->status ? check_modify(rq, v) : BFUSE_REASON_OP;
 }
 
-/* Of which chunks it speaks must be known. */
-static enum bfuse_reason check_clear(const struct bf_request *rq)
+/* Of which chunks it speaks must be known, and that no copy of them is under way: what is completed does not wait for that. */
+static enum bfuse_reason check_clear(const struct bf_request *rq, const struct bfuse_verdict *v)
 {
 	if (rq->state == BF_TAG_HELD || !rcu_access_pointer(rq->att->chunks))
+		return BFUSE_REASON_FLAGS;
+	if (v->type == BFUSE_COMPLETE && (rq->att->interest.verdicts & 1u << BFUSE_COPY_BEFORE))
 		return BFUSE_REASON_FLAGS;
 	return rq->length && rq->op != BFUSE_OP_ZONE_APPEND ? BFUSE_REASON_NONE : BFUSE_REASON_OP;
 }
@@ -150,8 +152,8 @@ static enum bfuse_reason check(const struct bf_request *rq, const struct bfuse_v
 		return BFUSE_REASON_FLAGS;
 	if (verbs_of(v) & ~rq->att->interest.verdicts)
 		return BFUSE_REASON_TYPE;
-	if ((v->flags & BFUSE_VERDICT_CLEAR) && check_clear(rq))
-		return check_clear(rq);
+	if ((v->flags & BFUSE_VERDICT_CLEAR) && check_clear(rq, v))
+		return check_clear(rq, v);
 	if (rq->state == BF_TAG_HELD)
 		return check_held(rq, v);
 	return v->type == BFUSE_COMPLETE ? check_complete(rq, v) : check_pass(rq, v);

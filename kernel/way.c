@@ -161,11 +161,12 @@ enum bfuse_reason bf_way_check_op(const struct bf_request *rq, const struct bfus
 	return BFUSE_REASON_NONE;
 }
 
+/* Of a device that has shrunk meanwhile: as with targets, the I/O fails, rather than that the verdict does and the request waits. */
 static bool own_range_is_good(const struct bf_request *rq, u64 sector, u64 bytes)
 {
 	struct block_device *bdev = rq->att->bdev;
 
-	return bf_range_is_good(sector, bytes, bdev_nr_sectors(bdev), bdev_logical_block_size(bdev));
+	return bf_range_is_good(sector, bytes, max_t(u64, rq->att->sectors, bdev_nr_sectors(bdev)), bdev_logical_block_size(bdev));
 }
 
 /* @id of 0: the attached device. */
@@ -205,13 +206,14 @@ static struct bf_way *way_of(const struct bf_request *rq)
 	return &rq->att->ways->way[(rq->queue - f->queues) * f->depth + (rq - rq->queue->requests)];
 }
 
-/* Also what just passes may have to wait for a copy. */
+/* Also what just passes may have to wait for a copy, and what says that there is nothing more to copy. */
 static bool needs_way(const struct bf_request *rq, const struct bfuse_verdict *v)
 {
 	if (v->type == BFUSE_COMPLETE || rq->state == BF_TAG_HELD)
 		return false;
 	return v->type == BFUSE_REDIRECT || (v->flags & (BFUSE_VERDICT_MIRROR | BFUSE_VERDICT_COPY_BEFORE)) ||
-	       ((1u << rq->op & CHANGES) && (rq->att->interest.verdicts & 1u << BFUSE_COPY_BEFORE));
+	       ((1u << rq->op & CHANGES || v->flags & BFUSE_VERDICT_CLEAR) &&
+		(rq->att->interest.verdicts & 1u << BFUSE_COPY_BEFORE));
 }
 
 static void put_targets(struct bf_way *way)

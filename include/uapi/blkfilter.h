@@ -263,9 +263,10 @@ enum bfuse_verb {
  *		range until the BFUSE_DONE. What was passed before, and has not completed yet, may or may not be in the
  *		copy. If the copy fails (an error of the device in reading, of the target in writing, ENOSPC when that
  *		is full) the request fails with that status and is not done: nothing is overwritten that was not
- *		preserved; and so fail those that waited for it, unless they bring a copy of their own. A verdict that
- *		comes after the failure is taken for what it says: the filter is told by BFUSE_DONE. Not on zoned
- *		devices.
+ *		preserved; and so fail those that waited for it and would overwrite some of it, unless their own copy has
+ *		what that is. A verdict that comes after the failure is taken for what it says: the filter is told by
+ *		BFUSE_DONE. A successor waits for its predecessor's copies if it may copy itself. The copy is on stable media
+ *		only if the target says so for its writes; if not, flush that. Not on zoned devices.
  * MIRROR	PASS of a WRITE, FLUSH, DISCARD, WRITE_ZEROES or SECURE_ERASE: the same at @mirror_sector (of a FLUSH:
  *		0) of @mirror, which is not 0. With MODIFY it gets the modified data. Both begin at the same time, and
  *		the request completes when both have: with the device's status if that failed, else, if the mirror
@@ -273,17 +274,18 @@ enum bfuse_verb {
  *		where then is not known, as after any failed write. Both take the data from the same memory: who changes
  *		it while it is being written (as some do with direct I/O) may find different data in the two, and so who
  *		writes to one place twice without waiting.
- * LENIENT	with COPY_BEFORE or MIRROR: a failure of these is not the request's, which goes on and ends with the
- *		device's status.
+ * LENIENT	with COPY_BEFORE or MIRROR: a failure of these, with COPY_BEFORE also of a copy that it waited for, is not the
+ *		request's, which goes on and ends with the device's status.
  *
  * A failed copy or mirror is always told by a BFUSE_DONE with BFUSE_RQ_COPY_FAILED or BFUSE_RQ_MIRROR_FAILED, LENIENT
  * and NOTIFY or not. Once the verdict is given the filter's death changes nothing of all this.
  *
  * CLEAR	the chunks that the request touches are of no interest any more (BFUSE_CHUNKS): their bits are cleared before the
- *		request goes on or ends; with COPY_BEFORE when the copy has succeeded. So what comes to these chunks later and is not
- *		presented comes after all that the filter did before this verdict; what was intercepted before it is still
- *		presented. Needs a chunk bitmap, and a request that has a length and, unlike ZONE_APPEND, a place. Not in a second
- *		verdict.
+ *		request goes on or ends; with COPY_BEFORE when the copy has succeeded. If the attachment may COPY_BEFORE, the request
+ *		waits for all copies from these chunks that are under way, whatever it does itself, and clears nothing if one fails
+ *		that is not also its own. So what comes to these chunks later and is not presented comes after all that the filter
+ *		did before this verdict; what was intercepted before it is still presented. Needs a chunk bitmap, and a request that
+ *		has a length and, unlike ZONE_APPEND, a place. Not in a second verdict; nor, where it may COPY_BEFORE, with COMPLETE.
  *
  * Neither MODIFY nor HOLD nor MIRROR nor REDIRECT works on what has an inline encryption context or integrity metadata:
  * BFUSE_REASON_CONTEXT.

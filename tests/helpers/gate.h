@@ -199,7 +199,7 @@ static inline struct raw gate_filter(int argc, char **argv)
 	device = argv[1];
 	other = argv[2];
 	file = argv[3];
-	r.reg.features = BFUSE_F_TARGETS;
+	r.reg.features = BFUSE_F_TARGETS | BFUSE_F_CHUNKS;
 	r.reg.defaults.payload = 1u << BFUSE_OP_READ | 1u << BFUSE_OP_WRITE;
 	r.reg.defaults.verdicts = ALL;
 	raw_register(&r);

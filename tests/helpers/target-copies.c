@@ -135,6 +135,106 @@ static void failing_beside(struct raw *r)
 	expect(holds(device, 0, '1', K4) && holds(device, 56, 'D', 3 * K4), "the device");
 }
 
+/* A copy of its own saves a request from another's failure only if it has what that did not preserve. */
+static void failing_narrow(struct raw *r)
+{
+	static const struct {
+		uint64_t source;
+		uint32_t length;
+		uint16_t flags;
+		int result, third;
+	} cases[] = {
+		{ 8, K4, 0, ENOSPC, ENOSPC },
+		{ 8, K4, BFUSE_VERDICT_LENIENT, 0, 0 },
+		{ 0, 2 * K4, 0, 0, 0 },
+	};
+	struct bfuse_request rq, at_gate, narrow, done;
+	pid_t first, second, third;
+
+	for (int i = 0; i < 3; i++) {
+		put(device, 0, 'D', 16 * K4);
+		first = start_write(0, '1', K4);
+		raw_next(r, &rq);
+		expect(to_copy(r, rq.tag, 0, K4, 512, 0), "copy");
+		at_gate = gate_next();
+		second = start_write(0, '2', 2 * K4);
+		raw_next(r, &narrow);
+		expect(to_copy(r, narrow.tag, cases[i].source, cases[i].length, 768, BFUSE_VERDICT_NOTIFY | cases[i].flags), "narrow");
+		third = start_write(8, '3', K4);
+		raw_next(r, &rq);
+		ACCEPTED(r, .tag = rq.tag);
+		gate_answer(at_gate.tag, -ENOSPC);
+		expect(result(first) == ENOSPC, "first");
+		if (!cases[i].result)
+			gate_answer(gate_next().tag, 0);
+		expect(result(second) == cases[i].result && result(third) == cases[i].third, "case %d", i);
+		done = next_done(r, narrow.tag);
+		expect(!(done.flags & BFUSE_RQ_COPY_FAILED) == (i == 2), "case %d: %#x", i, done.flags);
+		expect(holds(device, 0, cases[i].result ? 'D' : '2', K4), "case %d", i);
+		expect(holds(device, 8, cases[i].result ? 'D' : '3', K4), "case %d", i);
+		if (!cases[i].result)
+			expect(holds(other, i == 2 ? 776 : 768, 'D', K4), "case %d", i);
+	}
+}
+
+/* Of chunks of 64 KiB. */
+static uint64_t *map_chunks(struct raw *r, struct bfuse_chunks *arg)
+{
+	*arg = (struct bfuse_chunks){ .size = sizeof(*arg), .attachment = r->attachment, .chunk_shift = 16,
+				      .flags = BFUSE_CHUNKS_SET };
+	if (ioctl(r->fd, BFUSE_CHUNKS, arg))
+		err(1, "BFUSE_CHUNKS");
+	return mmap(NULL, arg->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, (off_t)arg->offset);
+}
+
+static bool bit_is_set(const uint64_t *bitmap)
+{
+	return __atomic_load_n(bitmap, __ATOMIC_SEQ_CST) & 1;
+}
+
+/* A chunk is not cleared while a copy from it is under way, nor after one that failed, whatever the request does that says so. */
+static void clearing(struct raw *r)
+{
+	struct bfuse_request rq, at_gate;
+	struct bfuse_chunks chunks;
+	uint64_t *bitmap = map_chunks(r, &chunks);
+	pid_t first, second;
+	unsigned char *data;
+	uint32_t reason;
+
+	for (int status = 0; status >= -ENOSPC; status -= ENOSPC) {
+		for (int write = 0; write < 2; write++) {
+			*bitmap = 1;
+			put(device, 0, 'D', 16 * K4);
+			data = bytes_of('D', K4);
+			first = start_write(0, '1', K4);
+			raw_next(r, &rq);
+			expect(to_copy(r, rq.tag, 0, K4, 512, 0), "copy");
+			at_gate = gate_next();
+			/* In the same chunk, elsewhere. */
+			second = start_io(write, 64, K4, data);
+			raw_next(r, &rq);
+			ACCEPTED(r, .tag = rq.tag, .flags = BFUSE_VERDICT_CLEAR);
+			expect(is_under_way(second) && bit_is_set(bitmap), "write %d", write);
+			gate_answer(at_gate.tag, status);
+			expect(result(first) == -status && result(second) == 0, "write %d, status %d", write, status);
+			expect(bit_is_set(bitmap) == !!status, "write %d, status %d", write, status);
+			free(data);
+		}
+	}
+
+	*bitmap = 1;
+	first = start_write(0, '1', K4);
+	raw_next(r, &rq);
+	expect(give(r, (struct bfuse_verdict){ .tag = rq.tag, .type = BFUSE_COMPLETE, .flags = BFUSE_VERDICT_CLEAR }, &reason) &&
+	       reason == BFUSE_REASON_FLAGS, "reason %u", reason);
+	ACCEPTED(r, .tag = rq.tag);
+	expect(result(first) == 0, "write");
+	munmap(bitmap, chunks.bytes);
+	chunks = (struct bfuse_chunks){ .size = sizeof(chunks), .attachment = r->attachment };
+	expect(!ioctl(r->fd, BFUSE_CHUNKS, &chunks), "no bitmap any more");
+}
+
 /* Larger than a piece, for a discard; all at once. */
 static void large_copy(struct raw *r)
 {
@@ -163,6 +263,8 @@ int main(int argc, char **argv)
 	waiting_copy(&r);
 	failing_copies(&r);
 	failing_beside(&r);
+	failing_narrow(&r);
+	clearing(&r);
 	gate_close();
 	gate_leave(&r);
 	printf("%d failures\n", failures);
