@@ -38,7 +38,8 @@ static bool is_in_order(const struct bf_attachment *att)
 
 	list_for_each_entry(other, &att->filter->attachments, of_filter)
 		if (other->bdev == att->bdev && other->state != BFUSE_STATE_LEAVING &&
-		    (other->rank == att->rank || (other->rank > att->rank) != (other->layer < att->layer)))
+		    (other->rank == att->rank || other->layer == att->layer ||
+		     (other->rank > att->rank) != (other->layer < att->layer)))
 			return false;
 	return true;
 }
@@ -48,6 +49,7 @@ struct seat {
 	struct block_device	*bdev;	/* the caller keeps it */
 	struct inode		*inode;
 	const bool		*gone;
+	unsigned long		limit;	/* jiffies: others wait for this no longer; 0: nobody does */
 };
 
 /*
@@ -133,7 +135,7 @@ static int publish_retry(struct bf_attachment *att, const struct seat *seat, u32
 /* While it enters the chain its process' threads don't wait for disks (server.c). */
 static int take_seat(struct bf_attachment *att, const struct seat *seat, u32 flags, struct bf_attachment **dead)
 {
-	int err = bf_server_suspend(att->filter);
+	int err = bf_server_suspend(att->filter, seat->limit);
 
 	if (!err)
 		err = publish_retry(att, seat, flags, dead);
@@ -180,7 +182,19 @@ static int finish(struct bf_attachment *att, struct bf_drain *drain, struct bf_a
 	return 0;
 }
 
-static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_attach *arg, bool foreign)
+/* Before it is told, if ever, that the attachment has left. */
+static void announce(struct bf_attachment *att)
+{
+	struct bf_queue *q = &att->filter->queues[0];
+	unsigned int noio = bf_lock();
+
+	if (att->state != BFUSE_STATE_LEAVING)
+		bf_queue_add_event(q, xchg(&att->attached, NULL));
+	bf_unlock(noio);
+	bf_queue_pump(q);
+}
+
+static long attach(struct bf_filter *f, struct seat *seat, struct bfuse_attach *arg, bool foreign)
 {
 	struct bf_attachment *att, *dead;
 	struct bf_drain *drain = NULL;
@@ -200,6 +214,8 @@ static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_at
 	if (arg->flags & BFUSE_ATTACH_DRAIN)
 		drain = bf_drain_begin(att, arg->drain_ms);
 	err = PTR_ERR_OR_ZERO(drain);
+	if (!err && drain)
+		seat->limit = bf_drain_limit(drain);
 	if (!err)
 		err = take_seat(att, seat, arg->flags, &dead);
 	if (err) {
@@ -215,7 +231,7 @@ static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_at
 	arg->attachment = att->id;
 	arg->policy = att->interest.policy;
 	if (foreign && !err)
-		bf_queue_post_event(f, xchg(&att->attached, NULL));
+		announce(att);
 	bf_attachment_put(att);
 	return err;
 }
@@ -226,7 +242,7 @@ static long attach(struct bf_filter *f, const struct seat *seat, struct bfuse_at
  */
 long bf_attach_offered(struct bf_upcall *call, struct bfuse_answer *answer)
 {
-	struct seat seat = { .bdev = call->bdev, .gone = call->gone };
+	struct seat seat = { .bdev = call->bdev, .gone = call->gone, .limit = call->end };
 	struct bfuse_attach arg = { .flags = answer->flags & BFUSE_ATTACH_REPLACE, .interest = answer->interest };
 	long err = attach(call->filter, &seat, &arg, false);
 

@@ -79,6 +79,28 @@ struct bf_attachment *bf_attachment_after(struct bf_attachment *att)
 	return next;
 }
 
+static bool is_behind(const struct bf_attachment *att, const struct bf_attachment *other)
+{
+	return other->rank < att->rank || (other->rank == att->rank && other->id > att->id);
+}
+
+/* As bf_attachment_after(), by falling rank, and for each rank as they came. */
+struct bf_attachment *bf_attachment_below(struct bf_attachment *att)
+{
+	struct bf_attachment *other, *found = NULL;
+	unsigned int noio = bf_lock();
+
+	list_for_each_entry(other, &bf_attachments, all)
+		if ((!att || is_behind(att, other)) && (!found || is_behind(other, found)))
+			found = other;
+	if (found)
+		kref_get(&found->ref);
+	bf_unlock(noio);
+	if (att)
+		bf_attachment_put(att);
+	return found;
+}
+
 /* The first with a greater id, with a reference. */
 struct bf_attachment *bf_attachment_above(u32 id)
 {

@@ -162,6 +162,7 @@ void bf_attachment_leave(struct bf_attachment *att, int reason);
 void bf_attachment_open(struct bf_attachment *att);
 struct bf_attachment *bf_attachment_above(u32 id);
 struct bf_attachment *bf_attachment_after(struct bf_attachment *att);
+struct bf_attachment *bf_attachment_below(struct bf_attachment *att);
 void bf_attachment_put(struct bf_attachment *att);
 struct bf_attachment *bf_attachment_own(struct bf_filter *f, u32 id);
 
@@ -184,6 +185,7 @@ static __always_inline u64 bf_bio_disk_sector(struct bio *bio)
 struct bf_drain;
 struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms);
 int bf_drain_wait(struct bf_drain *d, struct bf_attachment *att);
+unsigned long bf_drain_limit(const struct bf_drain *d);
 void bf_drain_end(struct bf_drain *d);
 
 /* filter.c: registration, memory, death */
@@ -256,6 +258,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 void bf_queue_pump(struct bf_queue *q);
 void bf_queue_catch_up(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
+void bf_queue_add_event(struct bf_queue *q, struct bf_event *ev);
 void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
 void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att);
 void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev);
@@ -340,7 +343,7 @@ void bf_server_review(struct bf_filter *f);
 void bf_server_gone(struct bf_filter *f);
 const struct gendisk *bf_server_begin(struct bf_queue *q);
 void bf_server_end(struct bf_queue *q);
-int bf_server_suspend(struct bf_filter *f);
+int bf_server_suspend(struct bf_filter *f, unsigned long limit);
 void bf_server_resume(struct bf_filter *f);
 
 /* spin.c: verdicts without a system call */

@@ -170,7 +170,7 @@ static bool has_older(struct bf_attachment *att, struct bf_queue *q, const struc
 		counted += rq->first == att;
 		found = concerns(rq, att, d) && rq->mark.origin.time <= d->since &&
 			(rq->state == BF_TAG_BUSY || rq->state == BF_TAG_SENT || rq->state == BF_TAG_DOWN ||
-			 rq->state == BF_TAG_HELD);
+			 rq->state == BF_TAG_HELD || (rq->state == BF_TAG_DONE && rq->hold));
 	}
 	found |= lane->nr_tags > counted;
 	spin_unlock_irq(&q->lock);
@@ -191,13 +191,14 @@ static bool passes_us(const struct bf_attachment *other, const struct bf_drain *
 	return other->rank < att->rank || (d->opens && other->rank == att->rank);
 }
 
+/* By falling rank, as requests go: what has moved on since it was looked for is found where it is. */
 static bool older_below(struct bf_drain *d)
 {
 	struct bf_attachment *other = NULL;
 	bool found = false;
 	u32 i;
 
-	while ((other = bf_attachment_after(other))) {
+	while ((other = bf_attachment_below(other))) {
 		for (i = 0; passes_us(other, d) && !found && i < other->filter->nr_queues; i++)
 			found = has_older(other, &other->filter->queues[i], d);
 		if (found) {
@@ -368,6 +369,12 @@ struct bf_drain *bf_drain_begin(struct bf_attachment *att, u32 ms)
 	tell(d, err);
 	bf_drain_end(d);
 	return ERR_PTR(err);
+}
+
+/* jiffies: when what @d waits for is given up. */
+unsigned long bf_drain_limit(const struct bf_drain *d)
+{
+	return d->end;
 }
 
 /* @d: NULL or an error if there is none. */

@@ -262,13 +262,21 @@ static bool is_device_mapper(const struct gendisk *disk)
 	return !strncmp(disk->disk_name, "dm-", 3);
 }
 
+/* Some kernels don't count what preemptible() asks for. */
+static bool may_sleep(void)
+{
+	if (rcu_preempt_depth())
+		return false;
+	return IS_ENABLED(CONFIG_PREEMPT_COUNT) ? preemptible() : !in_interrupt() && !irqs_disabled();
+}
+
 /* In place of blk_mark_disk_dead(). Where that can't sleep del_gendisk() will see to the filters. */
 static void marked_dead(struct gendisk *disk)
 {
 	struct departure d;
 
 	begin(&d, disk);
-	if (preemptible() && !rcu_preempt_depth())
+	if (may_sleep())
 		call_all(disk, NULL, !is_device_mapper(disk));
 	blk_mark_disk_dead(disk);
 	end(&d);

@@ -573,10 +573,9 @@ void bf_queue_work(struct work_struct *work)
 	bf_queue_pump(q);
 }
 
-/* Takes over @ev, unless it is embedded: then until bf_queue_retract_event(). */
-void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
+/* It waits for room in the ring, and the caller owes bf_queue_pump(). Any context. */
+void bf_queue_add_event(struct bf_queue *q, struct bf_event *ev)
 {
-	struct bf_queue *q = &f->queues[0];
 	unsigned long flags;
 
 	spin_lock_irqsave(&q->lock, flags);
@@ -584,7 +583,13 @@ void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
 	spin_unlock_irqrestore(&q->lock, flags);
 	/* Pairs with wait(): who has made room meanwhile sees it, or the pump sees the room. */
 	smp_mb();
-	bf_queue_pump(q);
+}
+
+/* Takes over @ev, unless it is embedded: then until bf_queue_retract_event(). */
+void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
+{
+	bf_queue_add_event(&f->queues[0], ev);
+	bf_queue_pump(&f->queues[0]);
 }
 
 /* What was not in the ring by now will not come. */

@@ -28,6 +28,7 @@
  *
  * Zoned disks are left to the worker: a thread that begins to submit by itself could overtake it.
  */
+#include <linux/delay.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
@@ -214,28 +215,42 @@ static struct bf_filter *next_served(struct bf_filter *f, const void *files)
 	return found;
 }
 
-/* The privilege is gone; who takes the lock then has waited for who had it. */
-static int drain(struct bf_filter *f)
+/* Who had it is through. @limit: jiffies, or 0. */
+static int wait_for_mutex(struct mutex *mutex, unsigned long limit)
 {
+	if (!limit && mutex_lock_killable(mutex))
+		return -EINTR;
+	while (limit && !mutex_trylock(mutex)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, limit))
+			return -ETIMEDOUT;
+		usleep_range(500, 1000);
+	}
+	mutex_unlock(mutex);
+	return 0;
+}
+
+/* The privilege is gone; who takes the lock then has waited for who had it. */
+static int drain(struct bf_filter *f, unsigned long limit)
+{
+	int err = 0;
 	u32 i;
 
 	/* Pairs with bf_server_begin(). */
 	smp_mb();
-	for (i = 0; i < f->nr_queues; i++) {
-		if (!READ_ONCE(f->queues[i].waits_for_only))
-			continue;
-		if (mutex_lock_killable(&f->queues[i].verdict_mutex))
-			return -EINTR;
-		mutex_unlock(&f->queues[i].verdict_mutex);
-	}
-	return 0;
+	for (i = 0; i < f->nr_queues && !err; i++)
+		if (READ_ONCE(f->queues[i].waits_for_only))
+			err = wait_for_mutex(&f->queues[i].verdict_mutex, limit);
+	return err;
 }
 
 /*
  * Before an attachment of @f enters its chain. Until bf_server_resume(), which the caller owes even on failure, no thread of
- * the process submits to anything but hardware. Sleeps until those that do are through. -EINTR: killed.
+ * the process submits to anything but hardware. Sleeps until those that do are through. -EINTR: killed. -ETIMEDOUT: @limit, in
+ * jiffies, if it is not 0: what they wait for may be what the caller holds (a frozen file system, the class of devices).
  */
-int bf_server_suspend(struct bf_filter *f)
+int bf_server_suspend(struct bf_filter *f, unsigned long limit)
 {
 	struct bf_filter *other = NULL;
 	unsigned int noio = bf_lock();
@@ -247,7 +262,7 @@ int bf_server_suspend(struct bf_filter *f)
 	bf_unlock(noio);
 
 	while (files && (other = next_served(other, files)))
-		err = err ?: drain(other);
+		err = err ?: drain(other, limit);
 	return err;
 }
 

@@ -7,6 +7,7 @@
  */
 #include <bfuse.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -119,6 +120,11 @@ int main(int argc, char **argv)
 	for (i = 0; i < layers; i++)
 		if (bfuse_attach_layer(bfuse, argv[1], NULL, (uint32_t)atoi(argv[6 + i]), i, 0, NULL))
 			return fail(bfuse);
+	/* A number that is taken stays so, from whichever side. */
+	if (bfuse_attach_layer(bfuse, argv[1], NULL, filter.altitude - 1, 0, 0, NULL) != -EINVAL) {
+		fprintf(stderr, "layers: two with the same number\n");
+		return EXIT_FAILURE;
+	}
 	fprintf(stderr, "layers: attached to %s\n", argv[1]);
 	sigwait(&term, &sig);
 	bfuse_stop(bfuse);
