@@ -44,7 +44,7 @@ static bool is_in_order(const struct bf_attachment *att)
 	return true;
 }
 
-/* What is attached to, and how to see that it is gone: by the inode of an open file, or by the flag of an existing device's offer. */
+/* What is attached to, and how to see that it is gone: by the inode of an open file, or by the flag of an offer. */
 struct seat {
 	struct block_device	*bdev;	/* the caller keeps it */
 	struct inode		*inode;

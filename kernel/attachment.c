@@ -334,7 +334,7 @@ struct bf_attachment *bf_attachment_alloc(struct bf_filter *f, struct block_devi
 	get_device(&bdev->bd_device);
 	att->bdev = bdev;
 	att->is_part = bdev_is_partition(bdev);
-	att->sectors = bdev_nr_sectors(bdev);
+	att->sectors = att->largest = bdev_nr_sectors(bdev);
 	att->rank = bf_rank(bdev, arg->altitude ?: f->altitude);
 	att->layer = arg->layer;
 	att->interest = arg->interest;

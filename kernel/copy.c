@@ -184,10 +184,10 @@ static bool preserves(const struct bf_way *way, const struct bf_range *range, co
 }
 
 /*
- * Under the lock. @failed could not be copied: who would overwrite it, or call its chunks preserved, learns that now, for whichever
- * copy he waits.
+ * Under the lock. @failed could not be copied: who would overwrite it, unless that is @lenient, or call its chunks preserved, learns
+ * that now, for whichever copy he waits.
  */
-static void condemn(struct bf_copies *c, const struct bf_range *failed, u64 turn, blk_status_t status)
+static void condemn(struct bf_copies *c, const struct bf_range *failed, u64 turn, blk_status_t status, bool lenient)
 {
 	struct bf_range *range, changed;
 	struct bf_way *way;
@@ -198,14 +198,19 @@ static void condemn(struct bf_copies *c, const struct bf_range *failed, u64 turn
 				continue;
 			if (!preserves(way, &way->range, failed))
 				way->flags &= ~BFUSE_VERDICT_CLEAR;
-			if (changes(way->rq, &changed) && !preserves(way, &changed, failed))
+			if (!lenient && changes(way->rq, &changed) && !preserves(way, &changed, failed))
 				way->copy_error = status;
 		}
 	}
 }
 
+static bool is_lenient(const struct bf_way *way)
+{
+	return copies(way) && (way->flags & BFUSE_VERDICT_LENIENT);
+}
+
 /*
- * @status: of the copy, not 0 if that counts. @free: those that have waited, and have nothing else to wait for: condemn() has
+ * @status: of the copy. @free: those that have waited, and have nothing else to wait for: condemn() has
  * no say about them any more. The others are parked anew in the same moment, so it finds them.
  */
 static void leave(struct bf_request *rq, blk_status_t status, struct list_head *free)
@@ -217,18 +222,13 @@ static void leave(struct bf_request *rq, blk_status_t status, struct list_head *
 	include(&source, rq->way->copy_source, rq->way->copy_length);
 	spin_lock_irq(&c->lock);
 	if (status)
-		condemn(c, &source, rq->way->range.turn, status);
+		condemn(c, &source, rq->way->range.turn, status, is_lenient(rq->way));
 	range_remove(&rq->way->range, &c->ranges);
 	list_for_each_entry_safe(way, next, &rq->way->range.parked, range.node) {
 		other = earlier(c, &way->range);
 		list_move_tail(&way->range.node, other ? &other->parked : free);
 	}
 	spin_unlock_irq(&c->lock);
-}
-
-static bool is_lenient(const struct bf_way *way)
-{
-	return copies(way) && (way->flags & BFUSE_VERDICT_LENIENT);
 }
 
 static bool wait_or_copy(struct bf_request *rq, struct bf_batch *batch);
@@ -256,10 +256,8 @@ static void finish(struct bf_request *rq, blk_status_t status, struct bf_batch *
 
 	if (status)
 		bf_way_failed(rq, BF_LEG_COPY, status);
-	if (is_lenient(way))
-		status = BLK_STS_OK;
 	leave(rq, status, &free);
-	if (status)
+	if (status && !is_lenient(way))
 		fail(rq, status);
 	else
 		bf_way_go(rq, batch);

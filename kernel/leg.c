@@ -194,7 +194,8 @@ void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch)
 	if (leg->target)
 		bf_target_submit(leg->target, &leg->bio);
 	else
-		bf_send_below(att->dev, att->rank, &leg->bio, &origin, batch);
+		/* What the device will refuse is nobody else's business. */
+		bf_send_below(att->dev, bf_bio_is_refused(&leg->bio) ? 0 : att->rank, &leg->bio, &origin, batch);
 }
 
 /* The request's own bio won't go down, so who polls finds nothing; and a polled one may count on not ending in an interrupt. */

@@ -192,7 +192,8 @@ const struct gendisk *bf_server_begin(struct bf_queue *q)
 
 void bf_server_end(struct bf_queue *q)
 {
-	WRITE_ONCE(q->waits_for_only, false);
+	/* Pairs with wait_for_queue(): what it submitted is submitted. */
+	smp_store_release(&q->waits_for_only, false);
 }
 
 /* With a reference, the next filter that @files serves; drops that of @f. */
@@ -215,23 +216,24 @@ static struct bf_filter *next_served(struct bf_filter *f, const void *files)
 	return found;
 }
 
-/* Who had it is through. @limit: jiffies, or 0. */
-static int wait_for_mutex(struct mutex *mutex, unsigned long limit)
+/* @limit: jiffies, or 0. */
+static int wait_for_queue(struct bf_queue *q, unsigned long limit)
 {
-	if (!limit && mutex_lock_killable(mutex))
-		return -EINTR;
-	while (limit && !mutex_trylock(mutex)) {
+	/* Pairs with bf_server_end(). */
+	while (smp_load_acquire(&q->waits_for_only)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (time_after(jiffies, limit))
+		if (limit && time_after(jiffies, limit)) {
+			pr_warn("\"%s\": not attached, as one of its threads waits for the device that it has already\n",
+				q->filter->name);
 			return -ETIMEDOUT;
+		}
 		usleep_range(500, 1000);
 	}
-	mutex_unlock(mutex);
 	return 0;
 }
 
-/* The privilege is gone; who takes the lock then has waited for who had it. */
+/* The privilege is gone; who begins after this has it no more, who still has it ends. */
 static int drain(struct bf_filter *f, unsigned long limit)
 {
 	int err = 0;
@@ -240,8 +242,7 @@ static int drain(struct bf_filter *f, unsigned long limit)
 	/* Pairs with bf_server_begin(). */
 	smp_mb();
 	for (i = 0; i < f->nr_queues && !err; i++)
-		if (READ_ONCE(f->queues[i].waits_for_only))
-			err = wait_for_mutex(&f->queues[i].verdict_mutex, limit);
+		err = wait_for_queue(&f->queues[i], limit);
 	return err;
 }
 

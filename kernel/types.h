@@ -320,6 +320,7 @@ struct bf_attachment {
 	bool			departing;	/* its device is being removed, and it has been called for that */
 	bool			torn;		/* its device is gone: what waits fails */
 	u64			sectors;	/* the device's last known size, for injects when its driver has set that to 0 */
+	u64			largest;	/* the most that we know of; for places in verdicts */
 	bool			adopting;	/* bios wait until a predecessor's are in front of them, or for the drain */
 	bool			unhooked;	/* grace period after leaving the chain has passed */
 	unsigned long		reaped;		/* bit 0 */

@@ -164,9 +164,11 @@ enum bfuse_reason bf_way_check_op(const struct bf_request *rq, const struct bfus
 /* Of a device that has shrunk meanwhile: as with targets, the I/O fails, rather than that the verdict does and the request waits. */
 static bool own_range_is_good(const struct bf_request *rq, u64 sector, u64 bytes)
 {
-	struct block_device *bdev = rq->att->bdev;
+	struct bf_attachment *att = rq->att;
+	u64 largest = max_t(u64, READ_ONCE(att->largest), bdev_nr_sectors(att->bdev));
 
-	return bf_range_is_good(sector, bytes, max_t(u64, rq->att->sectors, bdev_nr_sectors(bdev)), bdev_logical_block_size(bdev));
+	WRITE_ONCE(att->largest, largest);
+	return bf_range_is_good(sector, bytes, largest, bdev_logical_block_size(att->bdev));
 }
 
 /* @id of 0: the attached device. */

@@ -414,7 +414,7 @@ int bfuse_queue_pass(struct bfuse_queue *queue, uint64_t tag, uint16_t flags);
 /**
  * bfuse_queue_complete - put a verdict: complete.
  * @status: 0 or a negative errno, see struct bfuse_verdict.
- * @flags: BFUSE_VERDICT_STORED, BFUSE_VERDICT_ZERO, BFUSE_VERDICT_CLEAR or 0.
+ * @flags: BFUSE_VERDICT_STORED, BFUSE_VERDICT_ZERO, BFUSE_VERDICT_CLEAR (not where copies may be made) or 0.
  */
 int bfuse_queue_complete(struct bfuse_queue *queue, uint64_t tag, int status, uint16_t flags);
 
@@ -527,7 +527,9 @@ struct bfuse_io {
 #define BFUSE_REPLY_LATER	3	/* bfuse_reply() will follow, from any thread */
 #define BFUSE_REPLY_HOLD	4	/* pass, and call held() when it has completed, which decides how it ends */
 #define BFUSE_REPLY_MODIFY	5	/* pass a write, or end a held read, with the data of bfuse_io_data() as they are now */
-#define BFUSE_REPLY_CLEAR	0x100	/* or-ed to one of these but LATER: see BFUSE_VERDICT_CLEAR; not in held() */
+#define BFUSE_REPLY_CLEAR	0x100	/* or-ed to one of these but LATER (with .copies also but COMPLETE): see
+					 * BFUSE_VERDICT_CLEAR; not in held()
+					 */
 /* < 0: a negative errno: ends here with this error; one that block devices don't know becomes EIO */
 
 typedef int (*bfuse_op_fn)(struct bfuse_io *io, void *user);

@@ -416,6 +416,18 @@ bool bfuse__passes(const struct io *io, int reply)
 	return reply == BFUSE_REPLY_PASS && io->places.type == BFUSE_PASS && !io->places.flags;
 }
 
+/* The kernel refuses it otherwise, and the request would wait for its deadline. */
+static bool may_clear(const struct io *io, const struct bfuse_verdict *verdict)
+{
+	struct bfuse *bfuse = io->queue->bfuse;
+
+	if (verdict->type != BFUSE_COMPLETE || !(bfuse->reg.defaults.verdicts & 1u << BFUSE_COPY_BEFORE))
+		return true;
+	bfuse__log(bfuse, LOG_ERR, "%s: the callback for %s completes and clears, which a filter with .copies can't; it only completes",
+		   bfuse->reg.name, bfuse_op_name(io->public.request.op));
+	return false;
+}
+
 static int to_verdict(struct io *io, int reply, struct bfuse_verdict *verdict)
 {
 	bool clear = reply > 0 && reply & BFUSE_REPLY_CLEAR;
@@ -436,7 +448,7 @@ static int to_verdict(struct io *io, int reply, struct bfuse_verdict *verdict)
 		complete_verdict(io, reply < 0 ? reply : 0, verdict);
 	if (goes_on(io, reply) && verdict->type == BFUSE_PASS)
 		add_places(io, verdict);
-	if (clear && !verdict->status)
+	if (clear && !verdict->status && may_clear(io, verdict))
 		verdict->flags |= BFUSE_VERDICT_CLEAR;
 	/* From the moment that the verdict is in the ring the tag may come again at any time: @io isn't ours any more. */
 	drop_buffer(io);
