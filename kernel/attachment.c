@@ -212,6 +212,7 @@ static void gone(struct bf_attachment *att)
 	list_del(&att->of_filter);
 	att->filter->nr_attachments--;
 	bf_nr_attachments--;
+	bf_chain_forget(att);
 	set_lanes(att, false);
 	bf_server_review(att->filter);
 	bf_unlock(noio);

@@ -73,6 +73,8 @@ bool bf_hook_active(void);
 
 /* device.c: the filtered disks and their chains */
 bool bf_disk_is_hardware(const struct gendisk *disk);
+bool bf_disk_is_dm(struct gendisk *disk);
+bool bf_disk_is_busy(struct gendisk *disk);
 /*
  * A filtered disk's hash has its bit set; beside 1,000 filtered disks one in 65 others has such a hash, too. What is
  * left when BF_BUCKET_SHIFT bits of it are dropped is the disk's bucket, so those who share a bit share the bucket.
@@ -142,6 +144,7 @@ void bf_device_queue_behind(struct bf_device *dev, struct work_struct *work);
 void bf_device_submit(struct bf_device *dev, struct bio *bio);
 void bf_chain_insert(struct bf_attachment *att);
 void bf_chain_remove(struct bf_attachment *att);
+void bf_chain_forget(struct bf_attachment *att);
 struct bf_attachment *bf_chain_next(struct bf_device *dev, struct bio *bio, u64 below, const struct bf_origin *origin);
 bool bf_chain_wants(struct bf_device *dev, struct bio *bio);
 struct bf_attachment *bf_chain_at(struct bf_device *dev, struct block_device *bdev, u64 rank);
@@ -258,10 +261,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 void bf_queue_pump(struct bf_queue *q);
 void bf_queue_catch_up(struct bf_queue *q);
 void bf_queue_work(struct work_struct *work);
-void bf_queue_add_event(struct bf_queue *q, struct bf_event *ev);
-void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
 void bf_count_delivery(const struct bf_request *rq, const struct bf_attachment *att);
-void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev);
 struct bf_request *bf_queue_tag(struct bf_queue *q, u64 tag);
 
 /* Under the lock: does the filter owe a verdict, and nobody copies? */
@@ -284,6 +284,7 @@ void bf_lane_part(struct bf_lane *lane);
 bool bf_lane_may_go(const struct bf_lane *lane, const struct bf_queue *q);
 struct bf_lane *bf_lane_next(struct bf_queue *q);
 u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q);
+bool bf_lane_is_hopeless(const struct bf_lane *lane, const struct bf_queue *q, u32 lost);
 void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
 		  bool again);
 
@@ -298,6 +299,9 @@ u32 bf_layers_verdicts(const struct bf_request *rq);
 u32 bf_ring_room(const struct bf_queue *q);
 void bf_ring_publish(struct bf_queue *q, const struct bfuse_request *desc);
 void bf_ring_advance(struct bf_queue *q);
+void bf_queue_add_event(struct bf_queue *q, struct bf_event *ev);
+void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev);
+void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev);
 
 /* Under the lock, with room: the entry to be written. The filter may see, and spoil, what is there. */
 static inline struct bfuse_request *bf_ring_next(struct bf_queue *q)
@@ -392,6 +396,7 @@ void bf_send_below(struct bf_device *dev, u64 rank, struct bio *bio, const struc
 		   struct bf_batch *batch);
 void bf_bypass(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
 void bf_submit(struct bio *bio);
+void bf_set_status(struct bio *bio, blk_status_t status);
 void bf_fail(struct bio *bio, blk_status_t status);
 void bf_end_bio(struct bio *bio);
 void bf_end_again(struct bio *bio);
@@ -416,6 +421,8 @@ void bf_unstall(struct bf_filter *f);
 
 /* succession.c: a filter takes another one's place */
 bool bf_may_succeed(const struct bf_attachment *heir, const struct bf_attachment *other, bool replace);
+bool bf_heir_wants(const struct bf_attachment *heir, const struct bio *bio);
+void bf_heir_declines(struct bf_attachment *heir, struct bio *bio, const struct bf_origin *origin);
 u32 bf_succeed(struct bf_attachment *heir, struct bf_attachment *dead);
 
 /* shadow.c: a write with other data */
@@ -427,6 +434,7 @@ void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch);
 /* inject.c: requests of a filter's own */
 long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg);
 void bf_inject_post(struct bf_queue *q);
+void bf_injects_await(struct bf_device *dev);
 
 /* payload.c: data of a request */
 static inline void bf_unstage(struct bf_request *rq)

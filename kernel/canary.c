@@ -42,6 +42,8 @@ static int build_cage(struct bf_drain *d)
 	if (IS_ERR(cage))
 		return PTR_ERR(cage);
 	cage->fops = &cage_fops;
+	/* Who can't enter the queue, as its disk has died, is not to wait for it; the throttle has let it go by then. */
+	set_bit(GD_DEAD, &cage->state);
 	bf_bdev_has_submit_bio(cage->part0);
 	d->cage_queue = cage->queue;
 	cage->queue = d->disk->queue;

@@ -263,12 +263,18 @@ static long resume(struct bfuse_mark *arg, struct bf_changeset *set, u32 shift)
  */
 static long begin(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift, struct bf_changeset **draining)
 {
-	struct bf_changeset *set = changeset_alloc(att, shift);
+	struct mutex *large = &att->filter->large;
+	struct bf_changeset *set;
 	unsigned int noio;
 	long err = 0;
 
-	if (IS_ERR(set))
+	if (mutex_lock_killable(large))
+		return -EINTR;
+	set = changeset_alloc(att, shift);
+	if (IS_ERR(set)) {
+		mutex_unlock(large);
 		return PTR_ERR(set);
+	}
 	noio = bf_lock();
 	if (att->state == BFUSE_STATE_LEAVING) {
 		err = -ENOENT;
@@ -290,6 +296,7 @@ static long begin(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift, 
 		carry(set, set->current_one);
 	}
 	bf_unlock(noio);
+	mutex_unlock(large);
 	if (err)
 		changeset_put(set);
 	return err;
@@ -398,10 +405,14 @@ static long drained(struct bf_attachment *att, struct bf_changeset *set, long er
 /* As begin(), and what was under way before has completed when it returns. What comes meanwhile is marked already. */
 static long begin_drained(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift)
 {
-	struct bf_drain *drain = bf_drain_begin(att, arg->drain_ms);
 	struct bf_changeset *set;
+	struct bf_drain *drain;
 	long err;
 
+	/* It freezes file systems, and who may only serve could make that last. */
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	drain = bf_drain_begin(att, arg->drain_ms);
 	if (IS_ERR(drain))
 		return PTR_ERR(drain);
 	err = begin(arg, att, shift, &set);

@@ -158,11 +158,14 @@ long bf_chunks(struct bf_filter *f, struct bfuse_chunks *arg)
 	    (arg->chunk_shift && (arg->chunk_shift < BFUSE_CHUNK_SHIFT_MIN || arg->chunk_shift > BFUSE_CHUNK_SHIFT_MAX)) ||
 	    (arg->flags && !arg->chunk_shift))
 		return -EINVAL;
+	if (mutex_lock_killable(&f->large))
+		return -EINTR;
 	if (arg->chunk_shift)
 		chunks = chunks_alloc(arg->chunk_shift - SECTOR_SHIFT, capacity(f, arg->attachment));
-	if (IS_ERR(chunks))
+	if (IS_ERR(chunks)) {
+		mutex_unlock(&f->large);
 		return PTR_ERR(chunks);
-
+	}
 	noio = bf_lock();
 	att = bf_attachment_own(f, arg->attachment);
 	old = chunks;
@@ -175,6 +178,7 @@ long bf_chunks(struct bf_filter *f, struct bfuse_chunks *arg)
 	if (!err)
 		tell(arg, chunks);
 	bf_unlock(noio);
+	mutex_unlock(&f->large);
 	if (old)
 		call_rcu(&old->rcu, chunks_free);
 	return err;

@@ -176,7 +176,7 @@ static bool is_stuck(struct bf_attachment *att, struct bf_queue *q, struct bf_la
 	u32 used = bf_queue_ready(q);
 
 	return att->state == BFUSE_STATE_STALLED || used >= q->filter->entries ||
-	       q->nr_stale + q->nr_read == q->filter->depth;
+	       bf_lane_is_hopeless(lane, q, q->nr_stale + q->nr_read);
 }
 
 static bool waits_too_long(struct bf_attachment *att, struct bf_queue *q)

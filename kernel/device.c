@@ -86,11 +86,13 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	get_device(disk_to_dev(disk));
 	dev->disk = disk;
 	dev->may_submit_inline = bf_disk_is_hardware(disk);
+	dev->opens_injects = disk->fops->submit_bio && !bf_disk_is_dm(disk);
 	dev->zone_sectors = bdev_is_zoned(disk->part0) ? bdev_zone_sectors(disk->part0) : 0;
 	INIT_LIST_HEAD(&dev->all);
 	INIT_LIST_HEAD(&dev->chain);
 	INIT_LIST_HEAD(&dev->changesets);
 	dev->lost_first = U64_MAX;
+	init_waitqueue_head(&dev->idle);
 	spin_lock_init(&dev->lock);
 	bio_list_init(&dev->bios);
 	INIT_WORK(&dev->work, submit_work);
@@ -250,17 +252,12 @@ void bf_chain_insert(struct bf_attachment *att)
 	}
 	list_add_tail_rcu(&att->node, place);
 	att->in_chain = true;
+	att->dev->holders++;
 	count_with_device(att, true);
 	sum_up(att->dev);
 }
 
-static void unpublish_unused(struct bf_device *dev)
-{
-	if (list_empty(&dev->chain) && !dev->holders)
-		unpublish(dev);
-}
-
-/* Readers may still see it for a grace period. */
+/* Readers may still see it for a grace period. It keeps the device published until bf_chain_forget(). */
 void bf_chain_remove(struct bf_attachment *att)
 {
 	lockdep_assert_held(&bf_mutex);
@@ -268,7 +265,19 @@ void bf_chain_remove(struct bf_attachment *att)
 	att->in_chain = false;
 	count_with_device(att, false);
 	sum_up(att->dev);
-	unpublish_unused(att->dev);
+}
+
+static void drop_holder(struct bf_device *dev)
+{
+	if (!--dev->holders)
+		unpublish(dev);
+}
+
+/* Nothing is left of what was in the chain: who removes the disk need not wait for it. */
+void bf_chain_forget(struct bf_attachment *att)
+{
+	lockdep_assert_held(&bf_mutex);
+	drop_holder(att->dev);
 }
 
 /* With a reference, or NULL: the disk is not filtered. It stays published until bf_device_release(). */
@@ -289,8 +298,7 @@ void bf_device_release(struct bf_device *dev)
 {
 	unsigned int noio = bf_lock();
 
-	dev->holders--;
-	unpublish_unused(dev);
+	drop_holder(dev);
 	bf_unlock(noio);
 	bf_device_put(dev);
 }

@@ -74,7 +74,6 @@ int bf_await_throttle(struct bf_drain *d);
 void bf_cage_free(struct bf_drain *d);
 
 /* dm.c */
-bool bf_disk_is_dm(struct gendisk *disk);
 void bf_dm_suspend_once(struct gendisk *disk);
 
 /* quiesce.c */

@@ -205,6 +205,7 @@ static struct bf_filter *filter_alloc(struct bfuse_register *arg)
 	xa_init_flags(&f->targets, XA_FLAGS_ALLOC1);
 	init_waitqueue_head(&f->poll_wait);
 	INIT_DELAYED_WORK(&f->watch, bf_deadline_watch);
+	mutex_init(&f->large);
 	INIT_WORK(&f->free, free_work);
 	memcpy(f->name, arg->name, sizeof(f->name));
 	f->altitude = arg->altitude;

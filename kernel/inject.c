@@ -9,11 +9,18 @@
  * It is marked for its disk like a request below an attachment, so the hook doesn't present it from the top, nor what
  * older kernels resubmit of it after a split. It keeps the filter (for the entry), the device and its struct device,
  * and the module, but no attachment: that may go while it is under way. One to a target keeps that, and goes there from
- * the top of its chain. There are at most depth of them in a queue, counted until their entry is in the ring, so
+ * the top of its chain.
+ *
+ * Drivers that take bios count on it that there is no I/O when nobody has the device open, and we have not. So who removes a device
+ * waits for injects below it (leaving.c). Device mapper's devices are whole until then; others of the kind (md, zram) are
+ * stopped before the block layer hears of it, so each inject there opens the device, and to stop it fails with EBUSY meanwhile.
+ *
+ * There are at most depth of them in a queue, counted until their entry is in the ring, so
  * neither pinned memory nor the list of those that wait for room grows without bound.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 
 #include "blkfilter.h"
 
@@ -22,7 +29,8 @@ struct bf_inject {
 	struct bf_queue		*queue;
 	struct bf_device	*dev;	/* or @target */
 	struct bf_target	*target;
-	struct block_device	*bdev;	/* the bio's may change below: md sends it on in place */
+	struct block_device	*bdev;	/* the bio's may change below: md sends it on in place. NULL: nothing of these three yet */
+	void			*opened; /* bf_bdev_open(), or NULL */
 	struct list_head	node;	/* queue->injected */
 	struct work_struct	work;
 	u64			cookie;
@@ -39,6 +47,8 @@ struct place {
 	u64			rank;
 	struct bf_target	*target;
 	u64			capacity;	/* sectors */
+	bool			open;		/* it is to be opened meanwhile */
+	bool			past_end;	/* see capacity_of() */
 };
 
 static void place_put(const struct place *place)
@@ -49,6 +59,13 @@ static void place_put(const struct place *place)
 		put_device(&place->bdev->bd_device);
 		bf_device_put(place->dev);
 	}
+}
+
+/* Nothing is under way there any more, and who waits for that may go on, whatever the place is still kept for. */
+static void place_leave(struct bf_device *dev)
+{
+	if (dev && atomic_dec_and_test(&dev->nr_injects))
+		wake_up_all(&dev->idle);
 }
 
 static const struct {
@@ -161,7 +178,10 @@ static void inject_free(struct bf_inject *inj)
 	struct bf_filter *f = inj->queue->filter;
 
 	bio_uninit(&inj->bio);
-	place_put(&(struct place){ .bdev = inj->bdev, .dev = inj->dev, .target = inj->target });
+	if (inj->opened)
+		bf_bdev_close(inj->bdev, inj->opened);
+	if (inj->bdev)
+		place_put(&(struct place){ .bdev = inj->bdev, .dev = inj->dev, .target = inj->target });
 	kfree(inj);
 	bf_filter_put(f);
 	module_put(THIS_MODULE);
@@ -210,6 +230,7 @@ static void finish(struct work_struct *work)
 	struct bf_filter *f = q->filter;
 
 	unpin(inj);
+	place_leave(inj->dev);
 	kref_get(&f->ref);
 	spin_lock_irq(&q->lock);
 	list_add_tail(&inj->node, &q->injected);
@@ -242,6 +263,12 @@ static u64 capacity_of(struct bf_attachment *att)
 	return att->sectors;
 }
 
+/* The driver is not told of I/O past the end. On a whole disk the flag that this is for means nothing else. Under bf_lock. */
+static bool is_past_end(const struct bf_attachment *att)
+{
+	return att->departing && !bdev_nr_sectors(att->bdev) && !att->is_part && !att->bdev->bd_disk->fops->submit_bio;
+}
+
 static int find_attachment(struct bf_filter *f, u32 attachment, struct place *place)
 {
 	struct bf_attachment *att;
@@ -252,8 +279,10 @@ static int find_attachment(struct bf_filter *f, u32 attachment, struct place *pl
 			continue;
 		get_device(&att->bdev->bd_device);
 		kref_get(&att->dev->ref);
+		atomic_inc(&att->dev->nr_injects);
 		*place = (struct place){
-			.bdev = att->bdev, .dev = att->dev, .rank = att->rank, .capacity = capacity_of(att) };
+			.bdev = att->bdev, .dev = att->dev, .rank = att->rank, .capacity = capacity_of(att),
+			.open = att->dev->opens_injects && !bf_disk_is_leaving(att->dev->disk), .past_end = is_past_end(att) };
 		bf_count(att, injected);
 	}
 	bf_unlock(noio);
@@ -285,8 +314,10 @@ static int find(struct bf_filter *f, const struct bfuse_inject *arg, struct plac
 	if (err)
 		return err;
 	err = check_range(arg, place->bdev, place->capacity);
-	if (err)
+	if (err) {
+		place_leave(place->dev);
 		place_put(place);
+	}
 	return err;
 }
 
@@ -324,53 +355,92 @@ static void send(struct bf_inject *inj, const struct place *place)
 	bf_device_put(place->dev);
 }
 
-/* Takes over the references of @place, also when it fails. */
-static int start(struct bf_queue *q, const struct bfuse_inject *arg, const struct place *place, blk_opf_t opf)
+/* With its pages, which may take any time to come; so there is no place yet. */
+static struct bf_inject *prepare(struct bf_queue *q, const struct bfuse_inject *arg, blk_opf_t opf)
 {
 	struct bf_inject *inj = kzalloc(struct_size(inj, vecs, nr_pages(arg)), GFP_NOIO | __GFP_NOWARN);
 	int err;
 
-	if (!inj) {
-		place_put(place);
-		return -ENOMEM;
-	}
+	if (!inj)
+		return ERR_PTR(-ENOMEM);
 	__module_get(THIS_MODULE);
 	kref_get(&q->filter->ref);
 	inj->queue = q;
+	inj->cookie = arg->cookie;
+	inj->dirty = arg->op == BFUSE_OP_READ;
+	INIT_WORK(&inj->work, finish);
+	bio_init(&inj->bio, NULL, inj->vecs, nr_pages(arg), opf);
+	inj->bio.bi_iter.bi_sector = arg->sector;
+	err = pin(inj, arg);
+	if (!err)
+		return inj;
+	inject_free(inj);
+	return ERR_PTR(err);
+}
+
+/* May read the partition table; then other filters may be asked. */
+static int open_place(struct bf_inject *inj)
+{
+	unsigned int noio = memalloc_noio_save();
+	void *opened = bf_bdev_open(inj->bdev);
+
+	memalloc_noio_restore(noio);
+	if (IS_ERR(opened))
+		return -ENOENT;
+	inj->opened = opened;
+	return 0;
+}
+
+/* Takes over the references of @place. */
+static int settle_in(struct bf_inject *inj, const struct bfuse_inject *arg, const struct place *place)
+{
 	inj->dev = place->dev;
 	inj->target = place->target;
 	inj->bdev = place->bdev;
-	inj->cookie = arg->cookie;
-	inj->dirty = arg->op == BFUSE_OP_READ;
 	inj->mark.origin = (struct bf_origin){
 		.time = ktime_get_ns(),
 		.pid = current->pid,
 		/* Of any process that may inject: a target's chain is not to ask the filter itself. */
-		.tgid = place->target ? READ_ONCE(q->filter->server) : current->tgid,
-		.injector = q->filter->id,
+		.tgid = place->target ? READ_ONCE(inj->queue->filter->server) : current->tgid,
+		.injector = inj->queue->filter->id,
 		.cpu = raw_smp_processor_id(),
 	};
-	INIT_WORK(&inj->work, finish);
-	bio_init(&inj->bio, place->bdev, inj->vecs, nr_pages(arg), opf);
-	inj->bio.bi_iter.bi_sector = arg->sector;
-	err = pin(inj, arg);
-	if (err) {
-		inject_free(inj);
-		return err;
-	}
+	bio_set_dev(&inj->bio, place->bdev);
 	if (!moves_data(arg))
 		inj->bio.bi_iter.bi_size = arg->length;
-	/* See capacity_of(): not to be compared with that size. On a whole disk the flag means nothing else. */
-	if (!bdev_nr_sectors(place->bdev) && !bdev_is_partition(place->bdev))
+	if (place->past_end)
 		bio_set_flag(&inj->bio, BIO_REMAPPED);
+	return place->open ? open_place(inj) : 0;
+}
+
+/* It is not to be. */
+static void drop(struct bf_inject *inj)
+{
+	unpin(inj);
+	place_leave(inj->dev);
+	inject_free(inj);
+}
+
+static int start(struct bf_queue *q, const struct bfuse_inject *arg, blk_opf_t opf)
+{
+	struct bf_inject *inj = prepare(q, arg, opf);
+	struct place place = {};
+	int err;
+
+	if (IS_ERR(inj))
+		return PTR_ERR(inj);
+	err = find(q->filter, arg, &place) ?: settle_in(inj, arg, &place);
+	if (err) {
+		drop(inj);
+		return err;
+	}
 	bf_mark_bio(&inj->bio, &inj->mark, bf_inject_endio);
-	send(inj, place);
+	send(inj, &place);
 	return 0;
 }
 
 long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg)
 {
-	struct place place = {};
 	struct bf_queue *q;
 	blk_opf_t opf;
 	int err;
@@ -385,8 +455,24 @@ long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg)
 	q = &f->queues[arg->queue];
 	if (!admit(q))
 		return -EAGAIN;
-	err = find(f, arg, &place) ?: start(q, arg, &place, opf);
+	err = start(q, arg, opf);
 	if (err)
 		retract(q);
 	return err;
+}
+
+/*
+ * Nobody begins one below @dev any more. Sleeps, as long as they take; see the top. Those that a suspended device has put off
+ * will never be done, and its driver does not touch them: it counts none.
+ */
+void bf_injects_await(struct bf_device *dev)
+{
+	unsigned int seconds = 0, idle = 0;
+
+	while (idle < 10 && !wait_event_timeout(dev->idle, !atomic_read(&dev->nr_injects), HZ)) {
+		idle = bf_disk_is_busy(dev->disk) || !blk_queue_io_stat(dev->disk->queue) ? 0 : idle + 1;
+		if (++seconds == 10)
+			pr_warn("%s: its removal waits for %d requests of its filters\n", dev->disk->disk_name,
+				atomic_read(&dev->nr_injects));
+	}
 }

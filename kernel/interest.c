@@ -195,10 +195,13 @@ long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg)
 		return -EINVAL;
 	if (arg->count > BFUSE_RANGES_MAX)
 		return -E2BIG;
+	if (mutex_lock_killable(&f->large))
+		return -EINTR;
 	ranges = copy_ranges(arg);
-	if (IS_ERR(ranges))
+	if (IS_ERR(ranges)) {
+		mutex_unlock(&f->large);
 		return PTR_ERR(ranges);
-
+	}
 	noio = bf_lock();
 	att = bf_attachment_own(f, arg->attachment);
 	old = ranges;
@@ -207,6 +210,7 @@ long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg)
 		bf_interest_sum_up(att);
 	}
 	bf_unlock(noio);
+	mutex_unlock(&f->large);
 	if (old)
 		call_rcu(&old->rcu, ranges_free);
 	return att ? 0 : -ENOENT;

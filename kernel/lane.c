@@ -14,6 +14,18 @@ u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q)
 	return (lane->nr_tags ? q->nr_idle_stacked : 0) + !!q->nr_hardware;
 }
 
+/*
+ * Under the lock: with @lost tags that only their filter can give back, has the lane none to hope for? Among lanes that leave tags to
+ * each other each must have its own.
+ */
+bool bf_lane_is_hopeless(const struct bf_lane *lane, const struct bf_queue *q, u32 lost)
+{
+	const struct bf_filter *f = q->filter;
+	u32 wanted = lane->stacked ? READ_ONCE(f->nr_stacked) + !!q->nr_hardware : 1;
+
+	return unlikely(lost) && lost + wanted > f->depth;
+}
+
 /* Under the lock: a lane comes and goes with its attachment. */
 void bf_lane_add(struct bf_lane *lane, struct bf_queue *q)
 {

@@ -133,21 +133,32 @@ static void settle(struct bf_attachment *att)
 		msleep(20);
 }
 
+/* Until @end, jiffies. */
+static void await_answers(struct bf_attachment *att, unsigned long end)
+{
+	while (bf_is_owed(att) && time_before(jiffies, end))
+		wait_for_completion_timeout(&att->gone, HZ / 50);
+	settle(att);
+}
+
+static unsigned long limit_of(const struct bf_attachment *att)
+{
+	return jiffies + msecs_to_jiffies(att->filter->call_ms);
+}
+
 /*
  * What the filter has been given it may answer up to its limit. What it has passed is not waited for: it may be with a lower filter,
  * whose turn comes, or in the device.
  */
 static void say_goodbye(struct bf_attachment *att)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(att->filter->call_ms);
+	unsigned long end = limit_of(att);
 
 	WRITE_ONCE(att->departing, true);
 	call_filter(att, false);
 	leave(att, false);
 	synchronize_rcu();
-	while (bf_is_owed(att) && time_before(jiffies, end))
-		wait_for_completion_timeout(&att->gone, HZ / 50);
-	settle(att);
+	await_answers(att, end);
 }
 
 /* What is below will fail when the driver lets it go, and that may be after us. */
@@ -200,6 +211,35 @@ static void see_off(struct list_head *left, bool torn)
 	}
 }
 
+/* One that is out of the chain already, by a detach or for a successor, but not gone; with a reference. @part: only its. */
+static struct bf_attachment *lingering(struct gendisk *disk, struct block_device *part)
+{
+	struct bf_attachment *att, *found = NULL;
+	unsigned int noio = bf_lock();
+
+	list_for_each_entry(att, &bf_attachments, all) {
+		if (att->bdev->bd_disk == disk && (!part || att->bdev == part) && !att->in_chain && !att->claimed) {
+			kref_get(&att->ref);
+			att->claimed = true;
+			found = att;
+			break;
+		}
+	}
+	bf_unlock(noio);
+	return found;
+}
+
+/* They are told nothing, but have the same limits. */
+static void call_in(struct gendisk *disk, struct block_device *part, bool torn, struct list_head *left)
+{
+	struct bf_attachment *att;
+
+	while ((att = lingering(disk, part))) {
+		await_answers(att, torn ? jiffies : limit_of(att));
+		list_add_tail(&att->departed, left);
+	}
+}
+
 /*
  * Each that has had its turn is out of the chain. The device stays known, so that what goes on below unseen all goes by its worker,
  * for which can be waited. May sleep.
@@ -212,6 +252,7 @@ static void call_all(struct gendisk *disk, struct block_device *part, bool torn)
 
 	if (!dev)
 		return;
+	call_in(disk, part, torn, &left);
 	while ((att = next(disk, part, torn))) {
 		if (!is_first(att)) {
 			follow(att, torn);
@@ -225,9 +266,15 @@ static void call_all(struct gendisk *disk, struct block_device *part, bool torn)
 		list_add_tail(&att->departed, &left);
 	}
 	see_off(&left, torn);
-	/* Of a partition alone the disk stays; and under the class' lock nothing is submitted. */
-	if (!torn && !part)
+	/*
+	 * Of a partition alone the disk stays; and under the class' lock nothing is submitted. A driver with requests of its own counts
+	 * injects as well, and can end them only after us if the device is torn out.
+	 */
+	if (!torn && !part) {
 		flush_work(&dev->work);
+		if (disk->fops->submit_bio)
+			bf_injects_await(dev);
+	}
 	bf_device_release(dev);
 }
 

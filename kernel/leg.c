@@ -217,7 +217,7 @@ void bf_legs_end(struct bf_request *rq)
 		rq->status = bf_way_status(rq, rq->status);
 		bf_way_release(rq);
 	}
-	rq->bio->bi_status = rq->status;
+	bf_set_status(rq->bio, rq->status);
 	bf_request_endio(rq->bio);
 }
 

@@ -284,7 +284,7 @@ static bool wait_in_lane(struct bf_lane *lane, struct bf_queue *q, struct bio *b
  * Presents @bio to one attachment. Process context, under RCU, does not sleep. *@wake, if not NULL, is to be woken for it:
  * bf_queue_wake_plugged().
  *
- * When every tag is STALE, nothing that the kernel could wait for will free one: the policy decides at once.
+ * When all tags that could be had are STALE, nothing that the kernel could wait for will free one: the policy decides at once.
  */
 enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin,
 			     struct bf_queue **wake)
@@ -307,7 +307,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 
 	spin_lock_irqsave(&q->lock, flags);
 	way = admission(att);
-	if (way == SEND && q->nr_stale == f->depth)
+	if (way == SEND && bf_lane_is_hopeless(lane, q, q->nr_stale))
 		way = by_policy(att);
 	if (way == SEND && !att->adopting && !lane->nr_waiting && !lane->copying)
 		rq = tag_get(q, lane);
@@ -433,12 +433,14 @@ static struct bio *lane_pop(struct bf_lane *lane, struct bf_queue *q, struct bf_
 	struct bio *bio = bio_list_pop(&lane->waiting);
 
 	bf_unmark_waiting(bio, origin);
+	/* To try one is no progress for those behind it. */
 	if (lane->att->state == BFUSE_STATE_STALLED)
 		WRITE_ONCE(lane->att->probe, jiffies + bf_limit(lane->att));
+	else
+		lane->since = jiffies;
 	*redelivered = lane->nr_redeliver;
 	if (lane->nr_redeliver)
 		lane->nr_redeliver--;
-	lane->since = jiffies;
 	if (--lane->nr_waiting)
 		list_move_tail(&lane->hungry, &q->hungry);
 	else
@@ -571,33 +573,4 @@ void bf_queue_work(struct work_struct *work)
 		end_request(rq, rq->bio);
 	}
 	bf_queue_pump(q);
-}
-
-/* It waits for room in the ring, and the caller owes bf_queue_pump(). Any context. */
-void bf_queue_add_event(struct bf_queue *q, struct bf_event *ev)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&q->lock, flags);
-	list_add_tail(&ev->node, &q->events);
-	spin_unlock_irqrestore(&q->lock, flags);
-	/* Pairs with wait(): who has made room meanwhile sees it, or the pump sees the room. */
-	smp_mb();
-}
-
-/* Takes over @ev, unless it is embedded: then until bf_queue_retract_event(). */
-void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
-{
-	bf_queue_add_event(&f->queues[0], ev);
-	bf_queue_pump(&f->queues[0]);
-}
-
-/* What was not in the ring by now will not come. */
-void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev)
-{
-	struct bf_queue *q = &f->queues[0];
-
-	spin_lock_irq(&q->lock);
-	list_del_init(&ev->node);
-	spin_unlock_irq(&q->lock);
 }

@@ -375,9 +375,16 @@ bool bf_forward_needs_worker(const struct bf_request *rq)
 	return is_lowest(rq->att) && !rq->att->dev->may_submit_inline;
 }
 
+/* The status of the bio itself. A part of it that is chained to it may have failed already, and that stays so. */
+void bf_set_status(struct bio *bio, blk_status_t status)
+{
+	if (status || !bio_flagged(bio, BIO_CHAIN))
+		bio->bi_status = status;
+}
+
 void bf_fail(struct bio *bio, blk_status_t status)
 {
-	bio->bi_status = status;
+	bf_set_status(bio, status);
 	bf_end_bio(bio);
 }
 

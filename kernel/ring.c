@@ -122,3 +122,32 @@ void bf_queue_wake_plugged(struct bf_queue *q)
 	__module_get(THIS_MODULE);
 	list_add(&cb->list, &plug->cb_list);
 }
+
+/* It waits for room in the ring, and the caller owes bf_queue_pump(). Any context. */
+void bf_queue_add_event(struct bf_queue *q, struct bf_event *ev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	list_add_tail(&ev->node, &q->events);
+	spin_unlock_irqrestore(&q->lock, flags);
+	/* Pairs with wait(): who has made room meanwhile sees it, or the pump sees the room. */
+	smp_mb();
+}
+
+/* Takes over @ev, unless it is embedded: then until bf_queue_retract_event(). */
+void bf_queue_post_event(struct bf_filter *f, struct bf_event *ev)
+{
+	bf_queue_add_event(&f->queues[0], ev);
+	bf_queue_pump(&f->queues[0]);
+}
+
+/* What was not in the ring by now will not come. */
+void bf_queue_retract_event(struct bf_filter *f, struct bf_event *ev)
+{
+	struct bf_queue *q = &f->queues[0];
+
+	spin_lock_irq(&q->lock);
+	list_del_init(&ev->node);
+	spin_unlock_irq(&q->lock);
+}

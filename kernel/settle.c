@@ -115,6 +115,10 @@ static void settle_taken(struct bf_request *rq, struct bio *bio, const struct bf
 		}
 		att = heir;
 		inherited = true;
+		if (!READ_ONCE(heir->heir) && !bf_heir_wants(heir, bio)) {
+			bf_heir_declines(heir, bio, origin);
+			return;
+		}
 		q = &heir->filter->queues[nr % heir->filter->nr_queues];
 	}
 	bf_queue_pump(q);

@@ -19,7 +19,21 @@ bool bf_may_succeed(const struct bf_attachment *heir, const struct bf_attachment
 	return other->state == BFUSE_STATE_ORPHAN || (replace && other->filter != heir->filter);
 }
 
-/* What the heir does not care for, or does not know, goes its way as if it had come now. Returns how much that was. */
+bool bf_heir_wants(const struct bf_attachment *heir, const struct bio *bio)
+{
+	return (heir->filter->known_ops & (1u << bf_bio_op(bio))) && (heir->match & bf_op_bit(bio));
+}
+
+/* What the heir does not care for, or does not know, goes its way as if it had come now. It is unmarked. */
+void bf_heir_declines(struct bf_attachment *heir, struct bio *bio, const struct bf_origin *origin)
+{
+	if (heir->match & bf_op_bit(bio))
+		bf_fail(bio, BLK_STS_NOTSUPP);
+	else
+		bf_bypass(heir, bio, origin);
+}
+
+/* Returns how much that was. */
 static u32 drop_unwanted(struct bf_attachment *heir, struct bio_list *bios)
 {
 	struct bio_list wanted = BIO_EMPTY_LIST;
@@ -28,18 +42,13 @@ static u32 drop_unwanted(struct bf_attachment *heir, struct bio_list *bios)
 	u32 dropped = 0;
 
 	while ((bio = bio_list_pop(bios))) {
-		bool known = heir->filter->known_ops & (1u << bf_bio_op(bio));
-
-		if (known && (heir->match & bf_op_bit(bio))) {
+		if (bf_heir_wants(heir, bio)) {
 			bio_list_add(&wanted, bio);
 			continue;
 		}
 		dropped++;
 		bf_unmark_waiting(bio, &origin);
-		if (heir->match & bf_op_bit(bio))
-			bf_fail(bio, BLK_STS_NOTSUPP);
-		else
-			bf_bypass(heir, bio, &origin);
+		bf_heir_declines(heir, bio, &origin);
 	}
 	*bios = wanted;
 	return dropped;

@@ -197,6 +197,7 @@ struct bf_filter {
 	struct list_head	attachments;	/* under bf_lock */
 	u32			nr_attachments;
 	u32			nr_stacked;	/* attachments to stacked devices */
+	struct mutex		large;		/* one at a time allocates much: who may only serve shall not fill the memory */
 	u32			nr_bitmaps;	/* chunk bitmaps that were ever made; under bf_lock */
 	u32			id;
 	char			name[BFUSE_NAME_MAX];
@@ -250,7 +251,7 @@ struct bf_device {
 	struct list_head	all;		/* from its publication until it is freed; under bf_lock */
 	struct gendisk		*disk;		/* pinned by its struct device */
 	struct list_head	chain;		/* attachments by falling rank, RCU; under bf_lock */
-	u32			holders;	/* under bf_lock */
+	u32			holders;	/* attachments that are not gone, and others; under bf_lock */
 	u64			match;		/* what is not in here nobody wants */
 	u64			tracked;	/* what is in here changesets want to know */
 	struct bf_attachment	*sole;		/* the only one in the chain, if it is to the whole disk, without zones */
@@ -263,6 +264,9 @@ struct bf_device {
 	bool			was_tracked;
 	bool			lost;		/* this, and the next two: change.c; under @lock */
 	u64			lost_first, lost_last;
+	bool			opens_injects;	/* see inject.c */
+	atomic_t		nr_injects;	/* under way below; who waits for none: */
+	wait_queue_head_t	idle;
 	spinlock_t		lock;
 	struct bio_list		bios;		/* marked, to be submitted by @work */
 	struct work_struct	work;

@@ -749,7 +749,7 @@ struct bfuse_untarget {
  *
  * A thread that has called it is not frozen when the machine is suspended or hibernated (or by a version 1 freezer cgroup): I/O that
  * others wait for would keep them from being frozen. It goes on to serve until the processors stop, and should not write to
- * file systems meanwhile.
+ * file systems meanwhile. So it is with threads and processes that it makes afterwards, until they exec: make those first.
  *
  * EINVAL: see @reason; or bad @queue. EINTR: a signal came while waiting.
  * ENOENT: not registered. ESHUTDOWN: the filter is dead, because the process that served it exited.
@@ -979,7 +979,8 @@ struct bfuse_next_filter {
  *	the buffer lies in 256 pages; 0 for a flush.
  *
  * Any thread may call it. What the block layer splits off it is its own, too. It counts neither in queue depths nor for
- * deadlines. When the attachment ends those under way still complete.
+ * deadlines. When the attachment ends those under way still complete; who removes a Device Mapper device waits for them. To stop
+ * another device whose driver has no requests of its own (md, zram) fails with EBUSY while one is under way.
  *
  * EAGAIN: depth requests of this queue are under way, or completed and without a place in the ring. ENOENT: no such
  * attachment (any more). EROFS: the device or target is read-only. EFAULT, ENOMEM, ESHUTDOWN. What the device or the block layer
@@ -1225,8 +1226,8 @@ enum bfuse_mark_command {
  * BFUSE_MARK_DRAIN the call returns when it has completed (as with BFUSE_ATTACH_DRAIN, which says where it may be), but for what
  * filters still have and is marked when they send it on; a full backup that begins then, and the generations after it, have every
  * change. Nothing new has to wait for that. File systems on the device are frozen meanwhile if the attachment's bfuse_interest.ops
- * is 0; if not, their I/O may need an answer from the very thread that calls this. ETIMEDOUT, EOPNOTSUPP, EINTR, ENXIO: as of
- * BFUSE_ATTACH; ENOENT: ended meanwhile; nothing is marked then. Who takes the filter's place meanwhile inherits no marks.
+ * is 0; if not, their I/O may need an answer from the very thread that calls this. So it takes the caller's CAP_SYS_ADMIN: EPERM.
+ * ETIMEDOUT, EOPNOTSUPP, EINTR, ENXIO: as of BFUSE_ATTACH; ENOENT: ended meanwhile; nothing is marked then. Who takes the filter's place meanwhile inherits no marks.
  * Inherited marks have no gap, and are not waited for.
  *
  * If the filter dies, marking goes on as long as the attachment stays (BFUSE_POLICY_ERROR, or HOLD within its time; with

@@ -104,6 +104,35 @@ static inline void bf_thaw_bdev(struct block_device *bdev)
 }
 
 /*
+ * Opens @bdev, to read; what is returned, if it is no error, is for bf_bdev_close(). May sleep, and read a partition table.
+ */
+static inline void *bf_bdev_open(struct block_device *bdev)
+{
+#ifdef HAVE_BDEV_FILE_OPEN
+	return bdev_file_open_by_dev(bdev->bd_dev, BLK_OPEN_READ, NULL, NULL);
+#elif defined(HAVE_BDEV_HANDLE)
+	return bdev_open_by_dev(bdev->bd_dev, BLK_OPEN_READ, NULL, NULL);
+#elif defined(HAVE_BLK_HOLDER_OPS)
+	return blkdev_get_by_dev(bdev->bd_dev, BLK_OPEN_READ, NULL, NULL);
+#else
+	return blkdev_get_by_dev(bdev->bd_dev, FMODE_READ, NULL);
+#endif
+}
+
+static inline void bf_bdev_close(struct block_device *bdev, void *opened)
+{
+#ifdef HAVE_BDEV_FILE_OPEN
+	bdev_fput(opened);
+#elif defined(HAVE_BDEV_HANDLE)
+	bdev_release(opened);
+#elif defined(HAVE_BLK_HOLDER_OPS)
+	blkdev_put(bdev, NULL);
+#else
+	blkdev_put(bdev, FMODE_READ);
+#endif
+}
+
+/*
  * Whose freeze it is matters only to the newer kernels' lock checker, which takes who freezes for one who allocates no memory with
  * I/O meanwhile; he must not.
  */

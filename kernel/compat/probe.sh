@@ -51,6 +51,9 @@ fi
 	probe BI_WRITE_STREAM 'int f(struct bio *b) { return b->bi_write_stream; }'
 	probe BI_OFFSET 'int f(struct bvec_iter i) { return i.bi_offset; }'
 	probe BLK_ALLOC_DISK_LIMITS 'struct gendisk *f(void) { return blk_alloc_disk(NULL, NUMA_NO_NODE); }'
+	probe BDEV_FILE_OPEN 'void f(dev_t d) { bdev_fput(bdev_file_open_by_dev(d, BLK_OPEN_READ, NULL, NULL)); }'
+	probe BDEV_HANDLE 'void f(dev_t d) { bdev_release(bdev_open_by_dev(d, BLK_OPEN_READ, NULL, NULL)); }'
+	probe BLK_HOLDER_OPS 'void *f(dev_t d) { return blkdev_get_by_dev(d, BLK_OPEN_READ, NULL, (const struct blk_holder_ops *)NULL); }'
 	probe BDEV_FREEZE 'int f(struct block_device *b) { return bdev_freeze(b); }'
 	probe FREEZE_QUEUE_NON_OWNER '#include <linux/blk-mq.h>
 void f(struct request_queue *q) { blk_freeze_queue_start_non_owner(q); blk_mq_unfreeze_queue_non_owner(q); }'
