@@ -74,7 +74,6 @@ bool bf_hook_active(void);
 /* device.c: the filtered disks and their chains */
 bool bf_disk_is_hardware(const struct gendisk *disk);
 bool bf_disk_is_dm(struct gendisk *disk);
-bool bf_disk_is_busy(struct gendisk *disk);
 /*
  * A filtered disk's hash has its bit set; beside 1,000 filtered disks one in 65 others has such a hash, too. What is
  * left when BF_BUCKET_SHIFT bits of it are dropped is the disk's bucket, so those who share a bit share the bucket.

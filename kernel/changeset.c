@@ -131,7 +131,8 @@ static struct generation *generation_alloc(const struct bf_changeset *set, u64 n
 	gen->number = number;
 	gen->sectors = sectors;
 	gen->chunks = chunks;
-	gen->words = vzalloc(bytes);
+	/* On the account of who may only serve, too. */
+	gen->words = __vmalloc(bytes, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (gen->words)
 		return gen;
 	kfree(gen);
@@ -263,18 +264,12 @@ static long resume(struct bfuse_mark *arg, struct bf_changeset *set, u32 shift)
  */
 static long begin(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift, struct bf_changeset **draining)
 {
-	struct mutex *large = &att->filter->large;
-	struct bf_changeset *set;
+	struct bf_changeset *set = changeset_alloc(att, shift);
 	unsigned int noio;
 	long err = 0;
 
-	if (mutex_lock_killable(large))
-		return -EINTR;
-	set = changeset_alloc(att, shift);
-	if (IS_ERR(set)) {
-		mutex_unlock(large);
+	if (IS_ERR(set))
 		return PTR_ERR(set);
-	}
 	noio = bf_lock();
 	if (att->state == BFUSE_STATE_LEAVING) {
 		err = -ENOENT;
@@ -296,7 +291,6 @@ static long begin(struct bfuse_mark *arg, struct bf_attachment *att, u32 shift, 
 		carry(set, set->current_one);
 	}
 	bf_unlock(noio);
-	mutex_unlock(large);
 	if (err)
 		changeset_put(set);
 	return err;

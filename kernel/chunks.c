@@ -15,6 +15,7 @@
  * mappings, so what the filter has mapped stays, though nobody looks at it.
  */
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
 #include "blkfilter.h"
@@ -158,10 +159,13 @@ long bf_chunks(struct bf_filter *f, struct bfuse_chunks *arg)
 	    (arg->chunk_shift && (arg->chunk_shift < BFUSE_CHUNK_SHIFT_MIN || arg->chunk_shift > BFUSE_CHUNK_SHIFT_MAX)) ||
 	    (arg->flags && !arg->chunk_shift))
 		return -EINVAL;
+	/* Who waits for the lock may be the one that is to make memory free. */
 	if (mutex_lock_killable(&f->large))
 		return -EINTR;
+	noio = memalloc_noio_save();
 	if (arg->chunk_shift)
 		chunks = chunks_alloc(arg->chunk_shift - SECTOR_SHIFT, capacity(f, arg->attachment));
+	memalloc_noio_restore(noio);
 	if (IS_ERR(chunks)) {
 		mutex_unlock(&f->large);
 		return PTR_ERR(chunks);

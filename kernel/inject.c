@@ -20,7 +20,6 @@
  */
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/sched/mm.h>
 
 #include "blkfilter.h"
 
@@ -30,6 +29,7 @@ struct bf_inject {
 	struct bf_device	*dev;	/* or @target */
 	struct bf_target	*target;
 	struct block_device	*bdev;	/* the bio's may change below: md sends it on in place. NULL: nothing of these three yet */
+	u64			rank;	/* it goes below this */
 	void			*opened; /* bf_bdev_open(), or NULL */
 	struct list_head	node;	/* queue->injected */
 	struct work_struct	work;
@@ -57,7 +57,7 @@ static void place_put(const struct place *place)
 		bf_target_put(place->target);
 	} else {
 		put_device(&place->bdev->bd_device);
-		bf_device_put(place->dev);
+		bf_device_release(place->dev);
 	}
 }
 
@@ -178,8 +178,6 @@ static void inject_free(struct bf_inject *inj)
 	struct bf_filter *f = inj->queue->filter;
 
 	bio_uninit(&inj->bio);
-	if (inj->opened)
-		bf_bdev_close(inj->bdev, inj->opened);
 	if (inj->bdev)
 		place_put(&(struct place){ .bdev = inj->bdev, .dev = inj->dev, .target = inj->target });
 	kfree(inj);
@@ -228,16 +226,22 @@ static void finish(struct work_struct *work)
 	struct bf_inject *inj = container_of(work, struct bf_inject, work);
 	struct bf_queue *q = inj->queue;
 	struct bf_filter *f = q->filter;
+	struct block_device *bdev = inj->bdev;
+	void *opened = inj->opened;
 
 	unpin(inj);
 	place_leave(inj->dev);
 	kref_get(&f->ref);
+	get_device(&bdev->bd_device);
 	spin_lock_irq(&q->lock);
 	list_add_tail(&inj->node, &q->injected);
 	spin_unlock_irq(&q->lock);
 	/* Pairs with wait(): who has made room meanwhile sees it, or the room is seen now. */
 	smp_mb();
 	bf_inject_post(q);
+	if (opened)
+		bf_bdev_close(bdev, opened);
+	put_device(&bdev->bd_device);
 	bf_filter_put(f);
 }
 
@@ -279,10 +283,11 @@ static int find_attachment(struct bf_filter *f, u32 attachment, struct place *pl
 			continue;
 		get_device(&att->bdev->bd_device);
 		kref_get(&att->dev->ref);
+		att->dev->holders++;
 		atomic_inc(&att->dev->nr_injects);
 		*place = (struct place){
 			.bdev = att->bdev, .dev = att->dev, .rank = att->rank, .capacity = capacity_of(att),
-			.open = att->dev->opens_injects && !bf_disk_is_leaving(att->dev->disk), .past_end = is_past_end(att) };
+			.open = att->dev->opens_injects && !att->departing && !bf_disk_is_leaving(att->dev->disk), .past_end = is_past_end(att) };
 		bf_count(att, injected);
 	}
 	bf_unlock(noio);
@@ -339,20 +344,39 @@ static void retract(struct bf_queue *q)
 	spin_unlock_irq(&q->lock);
 }
 
-static void send(struct bf_inject *inj, const struct place *place)
+static void send(struct bf_inject *inj)
 {
 	struct bf_origin origin = inj->mark.origin;
+	struct bf_device *dev = inj->dev;
 	struct bf_batch batch = {};
 
-	if (place->target) {
-		bf_target_submit(place->target, &inj->bio);
+	if (inj->target) {
+		bf_target_submit(inj->target, &inj->bio);
 		return;
 	}
 	/* Until here there was a reference; from here on the bio may be done at any moment. */
-	kref_get(&place->dev->ref);
-	bf_send_below(place->dev, place->rank, &inj->bio, &origin, &batch);
+	kref_get(&dev->ref);
+	bf_send_below(dev, inj->rank, &inj->bio, &origin, &batch);
 	bf_batch_kick(&batch);
-	bf_device_put(place->dev);
+	bf_device_put(dev);
+}
+
+/*
+ * To open and to close may wait for who reads the partition table, or read it, or write what is in the page cache: for the filter, so
+ * that its own threads can't do it.
+ */
+static void open_and_send(struct work_struct *work)
+{
+	struct bf_inject *inj = container_of(work, struct bf_inject, work);
+	void *opened = bf_bdev_open(inj->bdev);
+
+	INIT_WORK(&inj->work, finish);
+	if (IS_ERR(opened)) {
+		bf_fail(&inj->bio, errno_to_blk_status(PTR_ERR(opened)));
+		return;
+	}
+	inj->opened = opened;
+	send(inj);
 }
 
 /* With its pages, which may take any time to come; so there is no place yet. */
@@ -378,21 +402,8 @@ static struct bf_inject *prepare(struct bf_queue *q, const struct bfuse_inject *
 	return ERR_PTR(err);
 }
 
-/* May read the partition table; then other filters may be asked. */
-static int open_place(struct bf_inject *inj)
-{
-	unsigned int noio = memalloc_noio_save();
-	void *opened = bf_bdev_open(inj->bdev);
-
-	memalloc_noio_restore(noio);
-	if (IS_ERR(opened))
-		return -ENOENT;
-	inj->opened = opened;
-	return 0;
-}
-
 /* Takes over the references of @place. */
-static int settle_in(struct bf_inject *inj, const struct bfuse_inject *arg, const struct place *place)
+static void settle_in(struct bf_inject *inj, const struct bfuse_inject *arg, const struct place *place)
 {
 	inj->dev = place->dev;
 	inj->target = place->target;
@@ -410,15 +421,8 @@ static int settle_in(struct bf_inject *inj, const struct bfuse_inject *arg, cons
 		inj->bio.bi_iter.bi_size = arg->length;
 	if (place->past_end)
 		bio_set_flag(&inj->bio, BIO_REMAPPED);
-	return place->open ? open_place(inj) : 0;
-}
-
-/* It is not to be. */
-static void drop(struct bf_inject *inj)
-{
-	unpin(inj);
-	place_leave(inj->dev);
-	inject_free(inj);
+	inj->rank = place->rank;
+	bf_mark_bio(&inj->bio, &inj->mark, bf_inject_endio);
 }
 
 static int start(struct bf_queue *q, const struct bfuse_inject *arg, blk_opf_t opf)
@@ -429,13 +433,19 @@ static int start(struct bf_queue *q, const struct bfuse_inject *arg, blk_opf_t o
 
 	if (IS_ERR(inj))
 		return PTR_ERR(inj);
-	err = find(q->filter, arg, &place) ?: settle_in(inj, arg, &place);
+	err = find(q->filter, arg, &place);
 	if (err) {
-		drop(inj);
+		unpin(inj);
+		inject_free(inj);
 		return err;
 	}
-	bf_mark_bio(&inj->bio, &inj->mark, bf_inject_endio);
-	send(inj, &place);
+	settle_in(inj, arg, &place);
+	if (place.open) {
+		INIT_WORK(&inj->work, open_and_send);
+		queue_work(bf_wq, &inj->work);
+	} else {
+		send(inj);
+	}
 	return 0;
 }
 
@@ -462,17 +472,18 @@ long bf_inject(struct bf_filter *f, const struct bfuse_inject *arg)
 }
 
 /*
- * Nobody begins one below @dev any more. Sleeps, as long as they take; see the top. Those that a suspended device has put off
- * will never be done, and its driver does not touch them: it counts none.
+ * Nobody begins one below @dev any more. Sleeps, as long as they take; but what a suspended device has put off will never be done, and
+ * what a driver keeps for when its device goes will be done then only.
  */
 void bf_injects_await(struct bf_device *dev)
 {
-	unsigned int seconds = 0, idle = 0;
+	int left;
 
-	while (idle < 10 && !wait_event_timeout(dev->idle, !atomic_read(&dev->nr_injects), HZ)) {
-		idle = bf_disk_is_busy(dev->disk) || !blk_queue_io_stat(dev->disk->queue) ? 0 : idle + 1;
-		if (++seconds == 10)
-			pr_warn("%s: its removal waits for %d requests of its filters\n", dev->disk->disk_name,
-				atomic_read(&dev->nr_injects));
-	}
+	if (wait_event_timeout(dev->idle, !atomic_read(&dev->nr_injects), 10 * HZ))
+		return;
+	pr_warn("%s: its removal waits for requests of its filters, up to a minute\n", dev->disk->disk_name);
+	wait_event_timeout(dev->idle, !atomic_read(&dev->nr_injects), 50 * HZ);
+	left = atomic_read(&dev->nr_injects);
+	if (left)
+		pr_err("%s: removed with %d requests of its filters in it\n", dev->disk->disk_name, left);
 }

@@ -159,24 +159,26 @@ static int fill(struct bf_ranges *ranges, const struct bfuse_range *from)
 	return 0;
 }
 
-/* NULL for no ranges. */
+/* NULL for no ranges. Who may only serve shall not fill the memory with them: they are on the caller's account. */
 static struct bf_ranges *copy_ranges(const struct bfuse_ranges *arg)
 {
+	size_t bytes = array_size(arg->count, sizeof(struct bfuse_range));
 	struct bf_ranges *ranges;
 	struct bfuse_range *from;
 	int err;
 
 	if (!arg->count)
 		return NULL;
-	from = vmemdup_user(u64_to_user_ptr(arg->ranges), array_size(arg->count, sizeof(*from)));
-	if (IS_ERR(from))
-		return ERR_CAST(from);
-	ranges = kvmalloc(struct_size(ranges, starts, 2 * (size_t)arg->count), GFP_KERNEL);
+	from = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+	ranges = kvmalloc(struct_size(ranges, starts, 2 * (size_t)arg->count), GFP_KERNEL_ACCOUNT);
 	if (ranges) {
 		ranges->nr = arg->count;
 		ranges->ends = ranges->starts + arg->count;
 	}
-	err = ranges ? fill(ranges, from) : -ENOMEM;
+	if (!from || !ranges)
+		err = -ENOMEM;
+	else
+		err = copy_from_user(from, u64_to_user_ptr(arg->ranges), bytes) ? -EFAULT : fill(ranges, from);
 	kvfree(from);
 	if (!err)
 		return ranges;
@@ -195,13 +197,9 @@ long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg)
 		return -EINVAL;
 	if (arg->count > BFUSE_RANGES_MAX)
 		return -E2BIG;
-	if (mutex_lock_killable(&f->large))
-		return -EINTR;
 	ranges = copy_ranges(arg);
-	if (IS_ERR(ranges)) {
-		mutex_unlock(&f->large);
+	if (IS_ERR(ranges))
 		return PTR_ERR(ranges);
-	}
 	noio = bf_lock();
 	att = bf_attachment_own(f, arg->attachment);
 	old = ranges;
@@ -210,7 +208,6 @@ long bf_ranges(struct bf_filter *f, const struct bfuse_ranges *arg)
 		bf_interest_sum_up(att);
 	}
 	bf_unlock(noio);
-	mutex_unlock(&f->large);
 	if (old)
 		call_rcu(&old->rcu, ranges_free);
 	return att ? 0 : -ENOENT;

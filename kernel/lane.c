@@ -23,7 +23,7 @@ bool bf_lane_is_hopeless(const struct bf_lane *lane, const struct bf_queue *q, u
 	const struct bf_filter *f = q->filter;
 	u32 wanted = lane->stacked ? READ_ONCE(f->nr_stacked) + !!q->nr_hardware : 1;
 
-	return unlikely(lost) && lost + wanted > f->depth;
+	return unlikely(lost) && lost + wanted > f->depth && q->nr_free <= bf_lane_reserve(lane, q);
 }
 
 /* Under the lock: a lane comes and goes with its attachment. */

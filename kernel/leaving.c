@@ -211,6 +211,12 @@ static void see_off(struct list_head *left, bool torn)
 	}
 }
 
+/* All of its disks are called so, and nobody else's. */
+static bool is_device_mapper(const struct gendisk *disk)
+{
+	return !strncmp(disk->disk_name, "dm-", 3);
+}
+
 /* One that is out of the chain already, by a detach or for a successor, but not gone; with a reference. @part: only its. */
 static struct bf_attachment *lingering(struct gendisk *disk, struct block_device *part)
 {
@@ -229,7 +235,7 @@ static struct bf_attachment *lingering(struct gendisk *disk, struct block_device
 	return found;
 }
 
-/* They are told nothing, but have the same limits. */
+/* They are told nothing, but have the same limits. Others may detach while some are called. */
 static void call_in(struct gendisk *disk, struct block_device *part, bool torn, struct list_head *left)
 {
 	struct bf_attachment *att;
@@ -265,6 +271,7 @@ static void call_all(struct gendisk *disk, struct block_device *part, bool torn)
 			say_goodbye(att);
 		list_add_tail(&att->departed, &left);
 	}
+	call_in(disk, part, torn, &left);
 	see_off(&left, torn);
 	/*
 	 * Of a partition alone the disk stays; and under the class' lock nothing is submitted. A driver with requests of its own counts
@@ -272,7 +279,7 @@ static void call_all(struct gendisk *disk, struct block_device *part, bool torn)
 	 */
 	if (!torn && !part) {
 		flush_work(&dev->work);
-		if (disk->fops->submit_bio)
+		if (disk->fops->submit_bio || is_device_mapper(disk))
 			bf_injects_await(dev);
 	}
 	bf_device_release(dev);
@@ -301,12 +308,6 @@ static void removed(struct gendisk *disk)
 	del_gendisk(disk);
 	end(&d);
 	module_put(THIS_MODULE);
-}
-
-/* All of its disks are called so, and nobody else's. */
-static bool is_device_mapper(const struct gendisk *disk)
-{
-	return !strncmp(disk->disk_name, "dm-", 3);
 }
 
 /* Some kernels don't count what preemptible() asks for. */

@@ -43,7 +43,7 @@ static unsigned long under_way(struct block_device *bdev)
 }
 
 /* The disk's, and each partition's own. */
-bool bf_disk_is_busy(struct gendisk *disk)
+static bool is_busy(struct gendisk *disk)
 {
 	struct block_device *bdev;
 	unsigned long i, n = 0;
@@ -150,7 +150,7 @@ static int quiesce_bios(struct bf_drain *d)
 		return err;
 	d->stage = "requests in the driver";
 	err = freeze_queue(d);
-	while (!err && bf_disk_is_busy(d->disk))
+	while (!err && is_busy(d->disk))
 		err = bf_drain_pause(d);
 	thaw_queue(d);
 	return err;

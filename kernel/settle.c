@@ -115,7 +115,8 @@ static void settle_taken(struct bf_request *rq, struct bio *bio, const struct bf
 		}
 		att = heir;
 		inherited = true;
-		if (!READ_ONCE(heir->heir) && !bf_heir_wants(heir, bio)) {
+		/* To zones they go in the order of their tags, and not of their settling. */
+		if (!READ_ONCE(heir->heir) && !heir->dev->zone_sectors && !bf_heir_wants(heir, bio)) {
 			bf_heir_declines(heir, bio, origin);
 			return;
 		}

@@ -197,7 +197,7 @@ struct bf_filter {
 	struct list_head	attachments;	/* under bf_lock */
 	u32			nr_attachments;
 	u32			nr_stacked;	/* attachments to stacked devices */
-	struct mutex		large;		/* one at a time allocates much: who may only serve shall not fill the memory */
+	struct mutex		large;		/* one bitmap at a time is made: who may only serve shall not fill the memory */
 	u32			nr_bitmaps;	/* chunk bitmaps that were ever made; under bf_lock */
 	u32			id;
 	char			name[BFUSE_NAME_MAX];
