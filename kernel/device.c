@@ -59,6 +59,8 @@ static void free_work(struct work_struct *work)
 		synchronize_rcu();
 	}
 	destroy_workqueue(dev->wq);
+	if (dev->visits)
+		destroy_workqueue(dev->visits);
 	put_device(disk_to_dev(dev->disk));
 	free_percpu(dev->bypassed);
 	kfree(dev);
@@ -74,10 +76,15 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	if (!dev)
 		return NULL;
 	dev->wq = alloc_ordered_workqueue("blkfilter/%s", WQ_MEM_RECLAIM | WQ_HIGHPRI, disk->disk_name);
+	dev->opens_injects = disk->fops->submit_bio && !bf_disk_is_dm(disk);
+	if (dev->opens_injects)
+		dev->visits = alloc_ordered_workqueue("blkfilter/visit", WQ_MEM_RECLAIM);
 	dev->bypassed = alloc_percpu(u64);
-	if (!dev->wq || !dev->bypassed) {
+	if (!dev->wq || !dev->bypassed || (dev->opens_injects && !dev->visits)) {
 		if (dev->wq)
 			destroy_workqueue(dev->wq);
+		if (dev->visits)
+			destroy_workqueue(dev->visits);
 		free_percpu(dev->bypassed);
 		kfree(dev);
 		return NULL;
@@ -86,7 +93,6 @@ struct bf_device *bf_device_alloc(struct gendisk *disk)
 	get_device(disk_to_dev(disk));
 	dev->disk = disk;
 	dev->may_submit_inline = bf_disk_is_hardware(disk);
-	dev->opens_injects = disk->fops->submit_bio && !bf_disk_is_dm(disk);
 	dev->zone_sectors = bdev_is_zoned(disk->part0) ? bdev_zone_sectors(disk->part0) : 0;
 	INIT_LIST_HEAD(&dev->all);
 	INIT_LIST_HEAD(&dev->chain);

@@ -20,6 +20,7 @@
  */
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 
 #include "blkfilter.h"
 
@@ -30,7 +31,7 @@ struct bf_inject {
 	struct bf_target	*target;
 	struct block_device	*bdev;	/* the bio's may change below: md sends it on in place. NULL: nothing of these three yet */
 	u64			rank;	/* it goes below this */
-	void			*opened; /* bf_bdev_open(), or NULL */
+	struct visit		*visit;	/* or NULL */
 	struct list_head	node;	/* queue->injected */
 	struct work_struct	work;
 	u64			cookie;
@@ -38,6 +39,14 @@ struct bf_inject {
 	blk_status_t		status;
 	struct bio		bio;
 	struct bio_vec		vecs[];
+};
+
+/* A device that is open while a request is under way there. */
+struct visit {
+	struct work_struct	work;
+	struct bf_device	*dev;
+	struct block_device	*bdev;
+	void			*opened; /* bf_bdev_open(), or an error */
 };
 
 /* Where a request is to go: below @rank of @dev, or to @target. With references. */
@@ -226,22 +235,19 @@ static void finish(struct work_struct *work)
 	struct bf_inject *inj = container_of(work, struct bf_inject, work);
 	struct bf_queue *q = inj->queue;
 	struct bf_filter *f = q->filter;
-	struct block_device *bdev = inj->bdev;
-	void *opened = inj->opened;
+	struct visit *visit = inj->visit;
 
 	unpin(inj);
 	place_leave(inj->dev);
 	kref_get(&f->ref);
-	get_device(&bdev->bd_device);
 	spin_lock_irq(&q->lock);
 	list_add_tail(&inj->node, &q->injected);
 	spin_unlock_irq(&q->lock);
 	/* Pairs with wait(): who has made room meanwhile sees it, or the room is seen now. */
 	smp_mb();
 	bf_inject_post(q);
-	if (opened)
-		bf_bdev_close(bdev, opened);
-	put_device(&bdev->bd_device);
+	if (visit)
+		queue_work(visit->dev->visits, &visit->work);
 	bf_filter_put(f);
 }
 
@@ -362,21 +368,55 @@ static void send(struct bf_inject *inj)
 }
 
 /*
- * To open and to close may wait for who reads the partition table, or read it, or write what is in the page cache: for the filter, so
- * that its own threads can't do it.
+ * To open and to close may wait for who reads the partition table, or read it, or write what is in the page cache: for the filter. So
+ * neither its own threads do it nor what others wait for, but the device's visitor, in the order in which they came.
  */
 static void open_and_send(struct work_struct *work)
 {
 	struct bf_inject *inj = container_of(work, struct bf_inject, work);
+	unsigned int noio = memalloc_noio_save();
 	void *opened = bf_bdev_open(inj->bdev);
 
+	memalloc_noio_restore(noio);
+	__module_get(THIS_MODULE);
 	INIT_WORK(&inj->work, finish);
-	if (IS_ERR(opened)) {
+	inj->visit->opened = opened;
+	if (IS_ERR(opened))
 		bf_fail(&inj->bio, errno_to_blk_status(PTR_ERR(opened)));
-		return;
-	}
-	inj->opened = opened;
-	send(inj);
+	else
+		send(inj);
+	/* The inject's own reference is gone by now. */
+	module_put(THIS_MODULE);
+}
+
+/* The device's end waits for the rest of this function. */
+static void close_visited(struct work_struct *work)
+{
+	struct visit *visit = container_of(work, struct visit, work);
+	unsigned int noio = memalloc_noio_save();
+
+	if (!IS_ERR_OR_NULL(visit->opened))
+		bf_bdev_close(visit->bdev, visit->opened);
+	memalloc_noio_restore(noio);
+	put_device(&visit->bdev->bd_device);
+	bf_device_put(visit->dev);
+	kfree(visit);
+	module_put(THIS_MODULE);
+}
+
+static struct visit *visit_begin(const struct place *place)
+{
+	struct visit *visit = kzalloc(sizeof(*visit), GFP_NOIO);
+
+	if (!visit)
+		return NULL;
+	__module_get(THIS_MODULE);
+	INIT_WORK(&visit->work, close_visited);
+	kref_get(&place->dev->ref);
+	visit->dev = place->dev;
+	get_device(&place->bdev->bd_device);
+	visit->bdev = place->bdev;
+	return visit;
 }
 
 /* With its pages, which may take any time to come; so there is no place yet. */
@@ -440,12 +480,19 @@ static int start(struct bf_queue *q, const struct bfuse_inject *arg, blk_opf_t o
 		return err;
 	}
 	settle_in(inj, arg, &place);
-	if (place.open) {
-		INIT_WORK(&inj->work, open_and_send);
-		queue_work(bf_wq, &inj->work);
-	} else {
+	if (!place.open) {
 		send(inj);
+		return 0;
 	}
+	inj->visit = visit_begin(&place);
+	if (!inj->visit) {
+		unpin(inj);
+		place_leave(inj->dev);
+		inject_free(inj);
+		return -ENOMEM;
+	}
+	INIT_WORK(&inj->work, open_and_send);
+	queue_work(place.dev->visits, &inj->work);
 	return 0;
 }
 

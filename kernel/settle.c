@@ -115,7 +115,7 @@ static void settle_taken(struct bf_request *rq, struct bio *bio, const struct bf
 		}
 		att = heir;
 		inherited = true;
-		/* To zones they go in the order of their tags, and not of their settling. */
+		/* To zones they go in the order of their tags, and not of their settling: so the heir gets them all. */
 		if (!READ_ONCE(heir->heir) && !heir->dev->zone_sectors && !bf_heir_wants(heir, bio)) {
 			bf_heir_declines(heir, bio, origin);
 			return;

@@ -980,7 +980,7 @@ struct bfuse_next_filter {
  *
  * Any thread may call it. What the block layer splits off it is its own, too. It counts neither in queue depths nor for
  * deadlines. When the attachment ends those under way still complete; who removes a Device Mapper device waits for them. To stop
- * another device whose driver has no requests of its own (md, zram) fails with EBUSY while one is under way.
+ * another device whose driver has no requests of its own (md, zram) fails with EBUSY while one is under way, or the request fails.
  *
  * EAGAIN: depth requests of this queue are under way, or completed and without a place in the ring. ENOENT: no such
  * attachment (any more). EROFS: the device or target is read-only. EFAULT, ENOMEM, ESHUTDOWN. What the device or the block layer
