@@ -71,16 +71,16 @@ static void free_work(struct work_struct *work)
  */
 struct bf_device *bf_device_alloc(struct gendisk *disk)
 {
+	bool opens = disk->fops->submit_bio && !bf_disk_is_dm(disk);
 	struct bf_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 
 	if (!dev)
 		return NULL;
 	dev->wq = alloc_ordered_workqueue("blkfilter/%s", WQ_MEM_RECLAIM | WQ_HIGHPRI, disk->disk_name);
-	dev->opens_injects = disk->fops->submit_bio && !bf_disk_is_dm(disk);
-	if (dev->opens_injects)
+	if (opens)
 		dev->visits = alloc_ordered_workqueue("blkfilter/visit", WQ_MEM_RECLAIM);
 	dev->bypassed = alloc_percpu(u64);
-	if (!dev->wq || !dev->bypassed || (dev->opens_injects && !dev->visits)) {
+	if (!dev->wq || !dev->bypassed || (opens && !dev->visits)) {
 		if (dev->wq)
 			destroy_workqueue(dev->wq);
 		if (dev->visits)

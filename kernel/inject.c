@@ -15,8 +15,8 @@
  * waits for injects below it (leaving.c). Device mapper's devices are whole until then; others of the kind (md, zram) are
  * stopped before the block layer hears of it, so each inject there opens the device, and to stop it fails with EBUSY meanwhile.
  *
- * There are at most depth of them in a queue, counted until their entry is in the ring, so
- * neither pinned memory nor the list of those that wait for room grows without bound.
+ * There are at most depth of them in a queue, counted until their entry is in the ring, so neither pinned memory nor the list of
+ * those that wait for room grows without bound.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -293,7 +293,8 @@ static int find_attachment(struct bf_filter *f, u32 attachment, struct place *pl
 		atomic_inc(&att->dev->nr_injects);
 		*place = (struct place){
 			.bdev = att->bdev, .dev = att->dev, .rank = att->rank, .capacity = capacity_of(att),
-			.open = att->dev->opens_injects && !att->departing && !bf_disk_is_leaving(att->dev->disk), .past_end = is_past_end(att) };
+			.open = att->dev->visits && !att->departing && !bf_disk_is_leaving(att->dev->disk),
+			.past_end = is_past_end(att) };
 		bf_count(att, injected);
 	}
 	bf_unlock(noio);

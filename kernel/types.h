@@ -264,8 +264,7 @@ struct bf_device {
 	bool			was_tracked;
 	bool			lost;		/* this, and the next two: change.c; under @lock */
 	u64			lost_first, lost_last;
-	bool			opens_injects;	/* see inject.c */
-	struct workqueue_struct	*visits;	/* who does that; else NULL */
+	struct workqueue_struct	*visits;	/* who opens it for injects; NULL: there is no need, see inject.c */
 	atomic_t		nr_injects;	/* under way below; who waits for none: */
 	wait_queue_head_t	idle;
 	spinlock_t		lock;

@@ -34,20 +34,6 @@ static void end(struct raw *r)
 	close(r->fd);
 }
 
-static pid_t start_reader(int filter_fd)
-{
-	pid_t pid = fork();
-	void *buffer;
-	int fd;
-
-	if (pid)
-		return pid;
-	close(filter_fd);
-	fd = open(device, O_RDONLY | O_DIRECT);
-	buffer = aligned_alloc(4096, 4096);
-	_exit(pread(fd, buffer, 4096, 0) != 4096);
-}
-
 int main(int argc, char **argv)
 {
 	struct raw first, last;
@@ -60,7 +46,7 @@ int main(int argc, char **argv)
 		errx(2, "usage: heirs DEVICE COUNT");
 	device = argv[1];
 	first = filter_new(false);
-	pid = start_reader(first.fd);
+	pid = raw_read(device, 0);
 	raw_next(&first, &rq);
 	last = filter_new(true);
 	for (int i = 1; i < atoi(argv[2]); i++) {

@@ -33,27 +33,13 @@ static void end(struct raw *r)
 	close(r->fd);
 }
 
-static pid_t start_reader(void)
-{
-	pid_t pid = fork();
-	void *buffer;
-	int fd;
-
-	if (pid)
-		return pid;
-	close_range(3, ~0u, 0);
-	fd = open(device, O_RDONLY | O_DIRECT);
-	buffer = aligned_alloc(4096, 4096);
-	_exit(pread(fd, buffer, 4096, 0) == 4096 ? 0 : errno);
-}
-
 /* What the reader ends with. */
 static int hand_over(uint32_t known)
 {
 	struct raw first = filter_new(1u << BFUSE_OP_READ, BFUSE_OPS_ALL, 0), second;
 	struct bfuse_request rq;
 	int status, waited = 0;
-	pid_t pid = start_reader();
+	pid_t pid = raw_read(device, 0);
 
 	raw_next(&first, &rq);
 	second = filter_new(1u << BFUSE_OP_WRITE, known, BFUSE_ATTACH_REPLACE);
