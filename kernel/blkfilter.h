@@ -399,13 +399,14 @@ void bf_set_status(struct bio *bio, blk_status_t status);
 void bf_fail(struct bio *bio, blk_status_t status);
 void bf_end_bio(struct bio *bio);
 void bf_end_again(struct bio *bio);
+void bf_end_held(struct bio *bio, blk_status_t status, bool shadowed);
 
 /* verdict.c: where a verdict is applied */
 int bf_verdicts_apply(struct bf_queue *q, struct bfuse_enter *arg);
 
 /* settle.c: what becomes of requests whose filter is dead, late or gone */
 void bf_settle_new(struct bf_attachment *att, struct bio *bio, const struct bf_origin *origin);
-void bf_settle_held(struct bf_attachment *att, struct bio *bio, blk_status_t status);
+void bf_settle_held(struct bf_attachment *att, struct bio *bio, blk_status_t status, bool shadowed);
 void bf_settle_tag(struct bf_request *rq);
 void bf_settle_waiting(struct bf_attachment *att, struct bf_queue *q);
 void bf_settle_lanes(struct bf_attachment *att, bool sent_too);

@@ -76,12 +76,13 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool no
 	struct bio *bio = NULL;
 	blk_status_t status;
 	void *staged;
-	bool held, mapped;
+	bool held, shadowed, mapped;
 
 	spin_lock_irq(&q->lock);
 	if (is_late(att, rq, now)) {
 		origin = rq->mark.origin;
 		held = rq->completed;
+		shadowed = rq->shadowed;
 		status = rq->status;
 		staged = rq->staged;
 		rq->staged = NULL;
@@ -97,7 +98,7 @@ static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool no
 	kvfree(staged);
 	bf_count(att, timeouts);
 	if (held)
-		bf_settle_held(att, bio, status);
+		bf_settle_held(att, bio, status, shadowed);
 	else
 		bf_settle_new(att, bio, &origin);
 	spin_lock_irq(&q->lock);

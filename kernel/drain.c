@@ -19,7 +19,7 @@
  *		the queue's usage count or, where that ends too soon (dm, md), what the driver counts (quiesce.c).
  *
  * What is submitted again on its way (the rest of a split, what a suspended dm device has put off, a bioset's rescuer) passes
- * the hook again, and is seen.
+ * the hook again, and is seen. (But for a write to a zone that a suspended dm device has put off: see quiesce.c.)
  *
  * File systems are frozen around all of this (frozen.c), before anything new has to wait: to freeze takes I/O. They are thawed
  * without waiting for it, as that takes I/O too, of which the filter sees the first.

@@ -33,7 +33,7 @@ static bool notrace is_elsewhere(struct bf_device *dev, struct bio *bio)
 
 static bool notrace is_for_us(struct bf_device *dev, struct bio *bio)
 {
-	if (bf_bio_is_marked(bio))
+	if (bf_bio_is_marked(bio) || bf_bio_is_plugged(bio))
 		return false;
 	if (is_elsewhere(dev, bio)) {
 		this_cpu_inc(*dev->bypassed);

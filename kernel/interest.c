@@ -85,6 +85,17 @@ bool bf_ranges_have(const struct bf_ranges *ranges, u64 first, u64 last)
 	return *base <= last && ranges->ends[base - ranges->starts] > first;
 }
 
+static bool moves_write_pointer(struct bio *bio)
+{
+	return bio_op(bio) == REQ_OP_WRITE || bio_op(bio) == REQ_OP_ZONE_APPEND || bio_op(bio) == REQ_OP_WRITE_ZEROES;
+}
+
+static u64 begin_of_zone(const struct bf_attachment *att, u64 sector)
+{
+	return div_u64(sector, att->dev->zone_sectors) * att->dev->zone_sectors;
+}
+
+/* Of what is written to a zone all or nothing is presented, for what was not would overtake what was. */
 static bool is_elsewhere(const struct bf_attachment *att, struct bio *bio)
 {
 	u64 first, last;
@@ -93,8 +104,10 @@ static bool is_elsewhere(const struct bf_attachment *att, struct bio *bio)
 		return false;
 	first = bf_bio_sector(bio, att);
 	last = first + bio_sectors(bio) - 1;
-	if (unlikely(bio_op(bio) == REQ_OP_ZONE_APPEND))
-		last = first + att->dev->zone_sectors - 1;
+	if (unlikely(att->dev->zone_sectors) && moves_write_pointer(bio)) {
+		first = begin_of_zone(att, first);
+		last = begin_of_zone(att, last) + att->dev->zone_sectors - 1;
+	}
 	return bf_is_elsewhere(att, first, last);
 }
 

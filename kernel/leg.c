@@ -263,19 +263,23 @@ bool bf_legs_send(struct bf_request *rq, struct bf_batch *batch, bool wait)
 	return true;
 }
 
+static bool is_to_zones(const struct bf_target *t)
+{
+	return t && t->bdev && bdev_is_zoned(t->bdev);
+}
+
 /* May what is written to it not be overtaken by what is written later? */
-static bool keeps_order(const struct bf_request *rq)
+bool bf_keeps_order(const struct bf_request *rq)
 {
 	const struct bf_way *way = rq->way;
 
-	return bdev_is_zoned(rq->bdev) || (way->target && way->target->bdev && bdev_is_zoned(way->target->bdev)) ||
-	       (way->mirror && way->mirror->bdev && bdev_is_zoned(way->mirror->bdev));
+	return bdev_is_zoned(rq->bdev) || (way && (is_to_zones(way->target) || is_to_zones(way->mirror)));
 }
 
 /* As it is, but elsewhere, or twice. The filter's thread does not wait for memory, but for zones: see bf_shadow_forward(). */
 void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch)
 {
-	bool wait = keeps_order(rq);
+	bool wait = bf_keeps_order(rq);
 
 	rq->way->copying = false;
 	bf_legs_begin(rq);

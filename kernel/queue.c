@@ -170,6 +170,7 @@ static void bind(struct bf_request *rq, struct bf_lane *lane, struct bio *bio, u
 	rq->stored = 0;
 	rq->way = NULL;
 	rq->tag += 1ull << 32;
+	rq->order = rq->queue->nr_bound++;
 	rq->mark.origin = *origin;
 	bf_mark_bio(bio, &rq->mark, bf_request_endio);
 	bf_lane_get(lane, rq->queue);

@@ -273,6 +273,8 @@ static void clone_endio(struct bio *clone)
 
 	if (clone->bi_status && !bio->bi_status)
 		bio->bi_status = clone->bi_status;
+	if (bio_op(bio) == REQ_OP_ZONE_APPEND)
+		bio->bi_iter.bi_sector = clone->bi_iter.bi_sector;
 	bio_put(clone);
 	bio_endio(bio);
 }
@@ -429,6 +431,19 @@ void bf_end_again(struct bio *bio)
 		bio->bi_end_io(bio);
 	else
 		bf_end_bio(bio);
+}
+
+/*
+ * The end of a bio whose completion was held. It has been through bio_endio() already, unless it went nowhere (@shadowed): zones
+ * that are reset, for one, must not be told so later once more.
+ */
+void bf_end_held(struct bio *bio, blk_status_t status, bool shadowed)
+{
+	bf_set_status(bio, status);
+	if (shadowed)
+		bf_end_bio(bio);
+	else
+		bf_end_again(bio);
 }
 
 /* bi_end_io of a bio below an attachment. Any context, interrupts included. */

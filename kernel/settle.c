@@ -60,15 +60,15 @@ static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio
 }
 
 /* A completion that was held, and is no longer. */
-void bf_settle_held(struct bf_attachment *att, struct bio *bio, blk_status_t status)
+void bf_settle_held(struct bf_attachment *att, struct bio *bio, blk_status_t status, bool shadowed)
 {
 	if (final_policy(att) == BFUSE_POLICY_PASS && !att->torn) {
 		bf_count(att, passed_by_policy);
-		bf_fail(bio, status);
 	} else {
 		bf_count(att, failed_by_policy);
-		bf_fail(bio, BLK_STS_IOERR);
+		status = BLK_STS_IOERR;
 	}
+	bf_end_held(bio, status, shadowed);
 }
 
 /*
@@ -106,7 +106,8 @@ static void settle_taken(struct bf_request *rq, struct bio *bio, const struct bf
 		heir = READ_ONCE(att->heir);
 		if (!heir && rq->completed) {
 			bio->bi_iter.bi_size = 0;
-			bf_settle_held(att, bio, rq->status);
+			bio_uninit(bio);	/* restart() has charged somebody again */
+			bf_settle_held(att, bio, rq->status, rq->shadowed);
 			return;
 		}
 		if (!heir) {
@@ -187,7 +188,7 @@ static bool is_unsettled(const struct bf_attachment *att, const struct bf_reques
 	return rq->state == BF_TAG_SENT || rq->state == BF_TAG_HELD || rq->state == BF_TAG_DONE || rq->state == BF_TAG_READ;
 }
 
-/* Of these the one that was submitted first, or last. Tags are taken in any order. */
+/* Of these the one that came first, or last. Tags are taken in any order, and the parts of what a filter above has split have one time. */
 static struct bf_request *next_unsettled(struct bf_attachment *att, struct bf_queue *q, bool last)
 {
 	struct bf_request *rq, *found = NULL;
@@ -196,7 +197,7 @@ static struct bf_request *next_unsettled(struct bf_attachment *att, struct bf_qu
 	spin_lock_irq(&q->lock);
 	for (tag = 0; tag < q->filter->depth; tag++) {
 		rq = &q->requests[tag];
-		if (is_unsettled(att, rq) && (!found || (rq->mark.origin.time < found->mark.origin.time) != last))
+		if (is_unsettled(att, rq) && (!found || (rq->order < found->order) != last))
 			found = rq;
 	}
 	spin_unlock_irq(&q->lock);

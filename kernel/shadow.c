@@ -40,10 +40,15 @@ static bool must_be_whole(const struct bf_request *rq)
 	return rq->op == BFUSE_OP_ZONE_APPEND || (rq->bio->bi_opf & REQ_ATOMIC);
 }
 
-/* A write that must not be split has to fit into one part. */
+/*
+ * A write that must not be split has to fit into one part, and into one request of the driver: the submitter's pages may lie one behind
+ * the other, and be few segments; of the part's each is one.
+ */
 bool bf_shadow_fits(const struct bf_request *rq)
 {
-	return !must_be_whole(rq) || rq->length <= PART_BYTES;
+	u32 most = min_t(u32, BIO_MAX_VECS, queue_max_segments(bdev_get_queue(rq->bio->bi_bdev)));
+
+	return !must_be_whole(rq) || DIV_ROUND_UP(rq->length, PAGE_SIZE) <= most;
 }
 
 /* What must be whole fits into the reserve, too, unless its device can do such writes only since a while ago: then memory has to be found. */
@@ -182,11 +187,11 @@ static void go_on(struct work_struct *work)
 
 /*
  * After BFUSE_VERDICT_MODIFY, @rq in BF_TAG_DOWN. The filter's thread must not wait for memory that comes back when it
- * serves another request; except on zoned devices, where a later write must not overtake this one.
+ * serves another request; except where zones are written to, and a later write must not overtake this one.
  */
 void bf_shadow_forward(struct bf_request *rq, struct bf_batch *batch)
 {
-	bool wait = bdev_is_zoned(rq->bio->bi_bdev);
+	bool wait = bf_keeps_order(rq);
 
 	bf_legs_begin(rq);
 	/* Parts of requests before this one may be in there. */

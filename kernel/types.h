@@ -94,6 +94,7 @@ struct bf_request {
 	struct bf_way		*way;	/* NULL: its verdict knows only the one below */
 	struct work_struct	work;
 	u64			tag;
+	u64			order;	/* among those of its queue: when it got the tag */
 	unsigned long		sent;	/* jiffies */
 	u32			done_index;	/* ring index of its BFUSE_DONE */
 	struct list_head	node;	/* queue->done, read or copies */
@@ -153,6 +154,7 @@ struct bf_queue {
 	struct bf_request	*requests;	/* [depth] */
 	u16			*free;		/* stack of free indexes */
 	u32			nr_free;
+	u64			nr_bound;	/* so often has a tag been taken for a request */
 	u32			nr_idle_stacked;	/* stacked lanes without a tag */
 	u32			nr_hardware;		/* other lanes */
 	u32			nr_stale;

@@ -71,7 +71,9 @@ static enum bfuse_reason check_modify(const struct bf_request *rq, const struct 
 /* What was done at the write pointer of a zone can't be done again for a successor; an append can't in any case. */
 static bool may_hold(const struct bf_request *rq)
 {
-	return rq->op != BFUSE_OP_ZONE_APPEND && !(bf_op_sends_data(rq->op) && bdev_is_zoned(rq->bio->bi_bdev));
+	bool moves_pointer = bf_op_sends_data(rq->op) || rq->op == BFUSE_OP_WRITE_ZEROES;
+
+	return rq->op != BFUSE_OP_ZONE_APPEND && !(moves_pointer && bdev_is_zoned(rq->bio->bi_bdev));
 }
 
 /* More than PASS as it is. */
@@ -282,6 +284,7 @@ static void complete_request(struct bf_request *rq, const struct bfuse_verdict *
 {
 	blk_status_t status = v->type == BFUSE_COMPLETE ? errno_to_blk_status(v->status) : rq->status;
 	bool other_data = v->type == BFUSE_COMPLETE || (v->flags & BFUSE_VERDICT_MODIFY);
+	bool held = rq->completed, shadowed = rq->shadowed;
 	struct bf_queue *q = rq->queue;
 	struct bio *bio;
 
@@ -292,7 +295,10 @@ static void complete_request(struct bf_request *rq, const struct bfuse_verdict *
 	bio = bf_tag_take_bio(rq);
 	bf_tag_free(rq);
 	spin_unlock_irq(&q->lock);
-	bf_fail(bio, status);
+	if (held)
+		bf_end_held(bio, status, shadowed);
+	else
+		bf_fail(bio, status);
 }
 
 static enum bfuse_reason apply(struct bf_queue *q, const struct bfuse_verdict *v, struct bf_batch *batch)

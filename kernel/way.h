@@ -128,6 +128,7 @@ void bf_leg_send(struct bf_leg *leg, struct bf_batch *batch);
 void bf_leg_put(struct bf_leg *leg);
 void bf_legs_begin(struct bf_request *rq);
 void bf_legs_end(struct bf_request *rq);
+bool bf_keeps_order(const struct bf_request *rq);
 void bf_legs_forward(struct bf_request *rq, struct bf_batch *batch);
 bool bf_legs_send(struct bf_request *rq, struct bf_batch *batch, bool wait);
 

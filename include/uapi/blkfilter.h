@@ -245,13 +245,15 @@ enum bfuse_verb {
  * ZERO		COMPLETE of a read: all zeroes.
  * MODIFY	PASS of a WRITE or ZONE_APPEND: what is written are the data of the slot, which must hold all of it, or, with
  *		STORED, what BFUSE_DATA stored; bytes that nobody stored are those of the request. The submitter's own memory
- *		is not changed. For reads see HOLD.
+ *		is not changed. For reads see HOLD. What can't be split (ZONE_APPEND, BFUSE_RQ_ATOMIC) must not be longer than
+ *		256 pages, or as many as the device takes segments: BFUSE_REASON_LENGTH.
  * HOLD		PASS: when it has completed, a BFUSE_DONE with BFUSE_RQ_HELD says how, and waits for a second verdict with the
  *		same tag, under the same deadline and policy as the first. PASS lets it complete as it did; PASS with MODIFY
  *		completes a successful read with other data; COMPLETE ends it with that status, a read with data as said at
  *		BFUSE_COMPLETE. Other flags have no meaning there. BFUSE_DATA fetches the data of a held read, and stores for
  *		it. If the filter dies, policy PASS completes it as it did, ERROR fails it, and for HOLD the successor gets the
- *		request anew, as if it had not been done yet. ZONE_APPEND can't be held, nor can a WRITE to a zoned device.
+ *		request anew, as if it had not been done yet. ZONE_APPEND can't be held, nor can WRITE or WRITE_ZEROES
+ *		to a zoned device.
  *
  * COPY_BEFORE	PASS of a WRITE, DISCARD, WRITE_ZEROES or SECURE_ERASE: @copy_length bytes of the device from
  *		@copy_source on, as they are below this altitude, are first written to @copy_sector of @copy_target (0:
@@ -266,7 +268,7 @@ enum bfuse_verb {
  *		preserved; and so fail those that waited for it and would overwrite some of it, unless their own copy has
  *		what that is. A verdict that comes after the failure is taken for what it says: the filter is told by
  *		BFUSE_DONE. A successor waits for its predecessor's copies if it may copy itself. The copy is on stable media
- *		only if the target says so for its writes; if not, flush that. Not on zoned devices.
+ *		only if the target says so for its writes; if not, flush that. Not on zoned devices, nor to their sequential zones.
  * MIRROR	PASS of a WRITE, FLUSH, DISCARD, WRITE_ZEROES or SECURE_ERASE: the same at @mirror_sector (of a FLUSH:
  *		0) of @mirror, which is not 0. With MODIFY it gets the modified data. Both begin at the same time, and
  *		the request completes when both have: with the device's status if that failed, else, if the mirror
@@ -476,9 +478,11 @@ struct bfuse_info {
  * @flags: BFUSE_FILTER_*.
  * @nr_queues: 1 to BFUSE_QUEUES_MAX. A request goes to the queue number (submitting CPU % nr_queues), on zoned devices to
  *	(zone % nr_queues): answered in the order of the queue, writes to a zone stay in order. They do so as well when the
- *	filter dies and after that a successor with as many queues comes, unless a thread was just in BFUSE_DATA. But what it
+ *	filter dies and after that a successor with as many queues comes, unless a thread was just in BFUSE_DATA, or at a window. But what it
  *	has in hand when it is late, is detached, dies with BFUSE_POLICY_PASS or is replaced alive may be overtaken by a later
- *	write to the same zone, which the device then fails: change filters of zoned devices when nobody writes.
+ *	write to the same zone, which the device then fails: change filters of zoned devices when nobody writes. And so it may be by
+ *	writes that the filter does not see: one to zones should want WRITE, WRITE_ZEROES and ZONE_APPEND, or none of them; not
+ *	some by their flags, process or cgroup; and not begin to want less of a zone while it has writes to it in hand.
  * @depth: tags per queue, a power of two from 1 to BFUSE_DEPTH_MAX. A tag is taken from interception to completion.
  * @slot_size: bytes of payload per tag: 0 (none) or a power of two from 4096 to BFUSE_SLOT_MAX.
  * @known_ops: mask of enum bfuse_op that the filter knows, whether it wants to see them or not.
@@ -1127,8 +1131,8 @@ struct bfuse_range {
  * @ranges: address of an array of struct bfuse_range, by increasing @first, which do not overlap.
  *
  * Replaces all that was set before: a request is judged by the old ranges or by the new ones. It is presented if it has at least
- * one sector in a range. Requests without a length (flushes, operations on zones but the append) are in all ranges, and a zone
- * append is in the ranges of its zone. A lookup takes logarithmic time. A successor sets its own. Any thread may call it.
+ * one sector in a range. Requests without a length (flushes, operations on zones but the append) are in all ranges; and on a zoned
+ * device what writes is in the ranges of its zone, for a filter sees all writes to a zone or none. A lookup takes logarithmic time. A successor sets its own. Any thread may call it.
  *
  * ENOENT: no such attachment of this filter. EINVAL: not in order, overlapping or empty. E2BIG: too many. ENOMEM.
  */
@@ -1156,8 +1160,8 @@ struct bfuse_ranges {
  * The filter maps the bitmap with MAP_SHARED. Bit n % 64 of the little-endian 64-bit word n / 64 stands for chunk n. The kernel
  * reads it whenever a request comes: if no bit of a chunk that the request touches is set, the request is not presented. The filter
  * may set and clear bits at any time, by atomic operations on the words, as the kernel clears bits (BFUSE_VERDICT_CLEAR) in the
- * same words; what it writes to them can harm nobody but itself. Requests without a length are presented whatever the bitmap, a
- * zone append if a chunk of its zone is set.
+ * same words; what it writes to them can harm nobody but itself. Requests without a length are presented whatever the bitmap; on a
+ * zoned device what writes, if a chunk of its zone is set.
  *
  * Chunks behind the end of the bitmap are always of interest. So when the device has grown nothing is missed until
  * BFUSE_CHUNKS is called again, which makes a new bitmap for the present capacity. If the chunks are of the same size it has the

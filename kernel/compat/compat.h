@@ -162,6 +162,16 @@ static inline void bf_bdev_has_submit_bio(struct block_device *bdev)
 #endif
 }
 
+/* It has left a queue of writes to its zone, where the next one waits for its end: so it is not to be kept. dm submits such once more. */
+static __always_inline bool bf_bio_is_plugged(struct bio *bio)
+{
+#ifdef HAVE_ZONE_WRITE_PLUGGING
+	return bio_flagged(bio, BIO_ZONE_WRITE_PLUGGING);
+#else
+	return false;
+#endif
+}
+
 #ifdef HAVE_CLASS_INTERFACE_ARG
 #define BF_CLASS_INTERFACE_ARGS	struct device *dev, struct class_interface *unused
 #else

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: of a filter that dies with many writes to a zone in hand, a successor gets them in order, again and again
+# about: of a filter that dies with many writes to a zone in hand, a successor gets them in order, again and again, also parts of one
 # timeout: 120
 # memory: 768M
 . "${0%/*}/../vm/lib.sh"
@@ -19,6 +19,12 @@ die() {
 
 has_plenty() {
 	"$BLKFILTER/bin/bfuse" stat --json "$disk" | tr -d ' ",' | awk -F : '$1 == "waiting" { n = $2 } END { exit !(n > 100) }'
+}
+
+# are_split N M: one filter has N requests in hand, and another M.
+are_split() {
+	"$BLKFILTER/bin/bfuse" stat --json "$disk" | tr -d ' ",' | awk -F : -v n="$1" -v m="$2" '
+		$1 == "inflight" { seen[$2] = 1 } END { exit !(n in seen && m in seen) }'
 }
 
 load_module
@@ -40,3 +46,18 @@ for ((round = 0; round < 6; round++)); do
 	check blkzone reset -o 0 -l 32768 "$disk"
 done
 stop_filter "$FILTER"
+
+# What a filter above has split in parts comes from one request, at one time.
+[[ -e /sys/kernel/mm/transparent_hugepage ]] || exit 0
+start_filter involute --blind --slot 0 --device "$disk" --altitude 900
+start
+for ((round = 0; round < 6; round++)); do
+	kill -STOP "$FILTER"
+	"$BLKFILTER/bin/zonewrite" "$disk" 6 2048 &
+	writer=$!
+	wait_until 10 are_split 6 12
+	die
+	start
+	wait "$writer" || fail "round $round: the parts did not come in order"
+	check blkzone reset -o 0 -l 32768 "$disk"
+done

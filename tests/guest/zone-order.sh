@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: writes to a zone, many in flight and submitted from changing CPUs, reach it in order through filters with two queues
+# about: writes to a zone, many in flight and submitted from changing CPUs, reach it in order through filters with two queues, which may see some parts of it only
 # timeout: 120
 # memory: 768M
 . "${0%/*}/../vm/lib.sh"
@@ -26,3 +26,8 @@ write_zones 20 256
 # And while the data of one are being copied for a filter that has too few tags for them all.
 start_filter bench-filter --payload --ops write --slot 262144 --device "$disk" --altitude 500 --queues 2 --depth 2
 write_zones 10 64 256
+stop_filter
+
+# And when it wants to see every other block.
+start_filter bench-filter --every 16 --ops write --device "$disk" --altitude 500 --queues 2
+write_zones 10 256

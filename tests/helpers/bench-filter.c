@@ -16,9 +16,13 @@ struct bench {
 	bool look;
 	bool hold;
 	unsigned long map_min;
+	unsigned long every;
+	struct bfuse *bfuse;
 };
 
 #define PAGE 4096
+#define RANGES 1024
+#define RANGE 8
 #define WINDOW (1u << 20)
 
 /* At a word of each page. */
@@ -93,6 +97,8 @@ static const char *option(const char *name, const char *value, void *user)
 		filter.layers = (uint32_t)number;
 	} else if (!strcmp(name, "map-min")) {
 		wrong = parse_number(value, &bench->map_min);
+	} else if (!strcmp(name, "every")) {
+		wrong = parse_number(value, &bench->every);
 	} else if (!strcmp(name, "mapped")) {
 		bench->map_min = bench->map_min ? bench->map_min : 1;
 		bench->payload = true;
@@ -135,6 +141,25 @@ static const char *configure(struct bfuse_register *reg, void *user)
 	return NULL;
 }
 
+static int remember(struct bfuse *bfuse, void *user)
+{
+	struct bench *bench = user;
+
+	bench->bfuse = bfuse;
+	return 0;
+}
+
+static void narrow(const struct bfuse_next *attachment, void *user)
+{
+	const struct bench *bench = user;
+	struct bfuse_range ranges[RANGES];
+
+	for (unsigned int i = 0; i < RANGES; i++)
+		ranges[i] = (struct bfuse_range){ i * bench->every, RANGE };
+	if (bench->every && bfuse_set_ranges(bench->bfuse, attachment->attachment, ranges, RANGES))
+		exit(1);
+}
+
 static const struct bfuse_option options[] = {
 	{ "ops", "LIST", "interest: read,write,..., all (default) or none" },
 	{ "payload", NULL, "have the data copied" },
@@ -145,6 +170,7 @@ static const struct bfuse_option options[] = {
 	{ "held", NULL, "hold the completions of reads" },
 	{ "notify", NULL, "ask for completions" },
 	{ "zero", NULL, "complete everything at once: reads give zeroes, writes are lost" },
+	{ "every", "N", "see only 8 sectors of each N, for 1024 times" },
 	{ "layers", "N", "so many filters of this kind, one below the other, in one" },
 	{ "busy", "N", "turns of an empty loop per request" },
 	{ NULL, NULL, NULL },
@@ -161,6 +187,8 @@ int main(int argc, char **argv)
 		.summary = "Does nothing, at a chosen cost.",
 		.any = handle,
 		.done = handle_done,
+		.registered = remember,
+		.attached = narrow,
 		.options = options,
 		.option = option,
 		.configure = configure,

@@ -10,9 +10,11 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define ALIGNMENT 4096
+#define HUGE (2u << 20) /* in one piece, so that the kernel makes one bio of it */
 
 static void go_to_cpu(int cpu)
 {
@@ -39,8 +41,9 @@ int main(int argc, char **argv)
 	block = argc > 3 ? (size_t)atoi(argv[3]) << 10 : ALIGNMENT;
 	fd = open(argv[1], O_WRONLY | O_DIRECT);
 	iocbs = calloc((size_t)count, sizeof(*iocbs));
-	if (fd < 0 || posix_memalign(&buffer, ALIGNMENT, block) || io_setup(count, &context))
+	if (fd < 0 || posix_memalign(&buffer, block < HUGE ? ALIGNMENT : HUGE, block) || io_setup(count, &context))
 		err(1, "%s", argv[1]);
+	madvise(buffer, block, MADV_HUGEPAGE);
 	memset(buffer, 'z', block);
 	for (int i = 0; i < count; i++) {
 		struct iocb *iocb = &iocbs[i];
