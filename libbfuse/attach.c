@@ -15,12 +15,12 @@
 /* The caller holds bfuse->lock. */
 int bfuse__remember_locked(struct bfuse *bfuse, uint32_t attachment)
 {
-	uint32_t *more = realloc(bfuse->attachments, (bfuse->nr_attachments + 1) * sizeof(*more));
+	struct bfuse__attachment *more = realloc(bfuse->attachments, (bfuse->nr_attachments + 1) * sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
 	bfuse->attachments = more;
-	more[bfuse->nr_attachments++] = attachment;
+	more[bfuse->nr_attachments++] = (struct bfuse__attachment){ .id = attachment };
 	return 0;
 }
 
@@ -40,12 +40,38 @@ void bfuse__forget(struct bfuse *bfuse, uint32_t attachment)
 
 	pthread_mutex_lock(&bfuse->lock);
 	for (i = 0; i < bfuse->nr_attachments; i++) {
-		if (bfuse->attachments[i] == attachment) {
+		if (bfuse->attachments[i].id == attachment) {
 			bfuse->attachments[i] = bfuse->attachments[--bfuse->nr_attachments];
 			break;
 		}
 	}
 	pthread_mutex_unlock(&bfuse->lock);
+}
+
+void bfuse__inherited(struct bfuse *bfuse, uint32_t attachment)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&bfuse->lock);
+	for (i = 0; i < bfuse->nr_attachments; i++)
+		bfuse->attachments[i].inherited |= bfuse->attachments[i].id == attachment;
+	pthread_mutex_unlock(&bfuse->lock);
+}
+
+/* Leaves attachments, or those that were another's before, to their policy: they are not detached when the handle is closed. */
+void bfuse__abandon(struct bfuse *bfuse, bool inherited)
+{
+	unsigned int i, left = 0, all;
+
+	pthread_mutex_lock(&bfuse->lock);
+	for (i = 0; i < bfuse->nr_attachments; i++)
+		if (inherited && !bfuse->attachments[i].inherited)
+			bfuse->attachments[left++] = bfuse->attachments[i];
+	all = bfuse->nr_attachments;
+	bfuse->nr_attachments = left;
+	pthread_mutex_unlock(&bfuse->lock);
+	if (left < all)
+		bfuse__log(bfuse, LOG_NOTICE, "%s: leaves %u devices to its policy; see: bfuse list", bfuse->reg.name, all - left);
 }
 
 void bfuse__detach_all(struct bfuse *bfuse)
@@ -56,7 +82,7 @@ void bfuse__detach_all(struct bfuse *bfuse)
 
 	pthread_mutex_lock(&bfuse->lock);
 	for (i = 0; i < bfuse->nr_attachments; i++) {
-		detach.attachment = bfuse->attachments[i];
+		detach.attachment = bfuse->attachments[i].id;
 		err = bfuse__ioctl(bfuse, BFUSE_DETACH, &detach);
 		if (err && err != -ENOENT)
 			bfuse__log(bfuse, LOG_WARNING, "attachment %u: can't detach: %s", detach.attachment,
@@ -92,22 +118,32 @@ static bool ftrace_disabled(void)
 	return c == '0';
 }
 
+/* Who is at this altitude of a device? */
+static bool find_at(struct bfuse *bfuse, int fd, uint32_t altitude, struct bfuse_next *next)
+{
+	struct stat st;
+
+	next->attachment = 0;
+	if (fstat(fd, &st) < 0)
+		return false;
+	while (bfuse_next_attachment(bfuse, next) == 1) {
+		if (next->altitude == altitude && makedev(next->major, next->minor) == st.st_rdev &&
+		    next->state != BFUSE_STATE_LEAVING)
+			return true;
+	}
+	return false;
+}
+
 /* Somebody else is at this altitude of this device: say who. */
 static int fail_altitude(struct bfuse *bfuse, int fd, const char *label, uint32_t altitude, const char *remedy)
 {
-	struct bfuse_next next = { .attachment = 0 };
-	struct stat st;
+	struct bfuse_next next;
 
-	if (fstat(fd, &st) < 0)
-		memset(&st, 0, sizeof(st));
-	while (bfuse_next_attachment(bfuse, &next) == 1) {
-		if (next.altitude != altitude || makedev(next.major, next.minor) != st.st_rdev)
-			continue;
+	if (find_at(bfuse, fd, altitude, &next))
 		return bfuse__fail(bfuse, -EEXIST, BFUSE_EXIT_ALTITUDE,
 				   "%s: already filtered at altitude %u by \"%s\" (pid %u%s%s); %s", label, altitude,
 				   next.name, next.pid, next.state ? ", " : "",
 				   next.state ? bfuse_state_name(next.state) : "", remedy);
-	}
 	return bfuse__fail(bfuse, -EEXIST, BFUSE_EXIT_ALTITUDE, "%s: already filtered at altitude %u; %s", label,
 			   altitude, remedy);
 }
@@ -297,6 +333,29 @@ static int open_device(struct bfuse *bfuse, const char *path)
 		return fd;
 	close(fd);
 	return bfuse__fail(bfuse, -ENOTBLK, BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", path);
+}
+
+/*
+ * Could it be attached to at this altitude, as far as that can be told beforehand? *@inherits: there is somebody's attachment then,
+ * which is taken over. Returns 0 or a negative errno, with its line.
+ */
+int bfuse__check_place(struct bfuse *bfuse, const char *path, uint32_t altitude, bool replace, bool *inherits)
+{
+	struct bfuse_attach attach = { .fd = open_device(bfuse, path), .altitude = altitude };
+	struct bfuse_next next;
+	bool same;
+	int err = 0;
+
+	if (attach.fd < 0)
+		return attach.fd;
+	*inherits = find_at(bfuse, attach.fd, altitude, &next);
+	same = *inherits && !strcmp(next.name, bfuse->reg.name);
+	if (replace && !same)
+		err = fail_attach(bfuse, &attach, path, -ESRCH);
+	else if (*inherits && !(same && (replace || next.state == BFUSE_STATE_ORPHAN)))
+		err = fail_attach(bfuse, &attach, path, -EEXIST);
+	close(attach.fd);
+	return err;
 }
 
 static int attach_path(struct bfuse *bfuse, struct bfuse_attach *attach, const char *path,

@@ -215,10 +215,21 @@ int bfuse_exit_status(const struct bfuse *bfuse);
 /**
  * bfuse_harden - make the process fit to serve the disk that it may itself be swapped to or started from.
  *
- * Locks all memory, sets PR_SET_IO_FLUSHER, and keeps the OOM killer away. What is not permitted is logged as a warning
- * and left out. bfuse_main() calls it.
+ * Locks all memory, sets PR_SET_IO_FLUSHER, keeps the OOM killer away, and ignores the signals by which a terminal stops its
+ * processes (SIGTSTP, SIGTTIN, SIGTTOU): who stops a filter stops the disk. What is not permitted is logged as a warning and left
+ * out. PR_SET_IO_FLUSHER is for the calling thread, and those that it starts from then on. bfuse_main() calls it.
  */
 void bfuse_harden(struct bfuse *bfuse);
+
+/**
+ * bfuse_signalfd - have the signals by which a filter program is to end come by a file, see signalfd(2).
+ * @flags: SFD_CLOEXEC, SFD_NONBLOCK.
+ *
+ * These are SIGINT, SIGQUIT, SIGTERM and SIGHUP, but for those (other than SIGTERM) that were ignored when the program began, as
+ * under nohup(1). They are blocked, in the calling thread and those that it starts from then on, and SIGPIPE is ignored. bfuse_main()
+ * does so. Returns the file, which the caller closes, or a negative errno.
+ */
+int bfuse_signalfd(int flags);
 
 /*
  * Enumeration. None of these needs bfuse_register().
@@ -601,7 +612,7 @@ struct bfuse_option {
  *	BFUSE_F_MAPPED copies.
  * @policy, @fallback, @deadline_ms, @hold_ms: see struct bfuse_interest; 0 for defaults.
  * @unknown: BFUSE_POLICY_PASS or BFUSE_POLICY_ERROR for operations newer than this library; 0 for the default.
- * @read to @other: called for each such request, by the thread of its queue. The kernel doesn't cross for operations
+ * @read to @other: called for each such request, by the thread of its queue, which has a stack of 1 MiB. The kernel doesn't cross for operations
  *	whose callback is NULL: they cost nothing.
  * @any: stands in for all that are NULL.
  * @done: a request answered with BFUSE_REPLY_NOTIFY has completed: @done->status, @done->time, @done->cpu. Also one
@@ -611,12 +622,15 @@ struct bfuse_option {
  *	completes it so, BFUSE_REPLY_MODIFY a successful read with other data, BFUSE_REPLY_COMPLETE with success (of a read
  *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. The last three need @completes.
  *	Like @completes it makes BFUSE_POLICY_ERROR the default.
- * @registered: the filter is registered, and nothing is attached yet: the place for bfuse_target(). 0, or a negative
- *	errno, with which bfuse_set_filter() then fails.
+ * @registered: the filter is registered, and nothing is attached yet: the place for bfuse_target(). 0, or a negative errno, with
+ *	which bfuse_set_filter() then fails. With bfuse_main() it is also the place to start threads of one's own, as what bfuse_harden()
+ *	does is done, and the process is the one that serves; for bfuse_start_confined() it is called in the parent.
  * @attached: this filter is on a device now, by bfuse_attach() (called in there), by a rule (by the thread that calls @offered)
  *	or by somebody else (called by the thread of queue 0). The first requests may come before.
  * @detached: an attachment is gone; 0 on demand, -ENODEV the device was removed, -ESTALE a successor has taken over. By the
  *	thread of queue 0.
+ * @ended: in the process that serves, by bfuse_wait() after bfuse_start(), when no request will come any more: the place to end
+ *	threads of one's own, which must not call bfuse_reply() any more when it returns.
  * @match: devices that bfuse_main() has offered to the filter, unless the command line names others; ends with a name of NULL.
  *	Others call bfuse_match(). Such a filter goes on when its last device has gone.
  * @call_ms: see struct bfuse_register; how long @offered, @leaving or @torn_out may take. The removal of a device, or its arrival,
@@ -675,6 +689,7 @@ struct bfuse_filter {
 	int (*registered)(struct bfuse *bfuse, void *user);
 	void (*attached)(const struct bfuse_next *attachment, void *user);
 	void (*detached)(uint32_t attachment, int status, void *user);
+	void (*ended)(void *user);
 	const struct bfuse_rule *match;
 	uint32_t call_ms;
 	bool (*offered)(const struct bfuse_arrival *device, struct bfuse_interest *interest, void *user);
@@ -747,7 +762,8 @@ void bfuse_wait_matched(struct bfuse *bfuse);
  * bfuse_wait - wait for the end of what bfuse_start() began.
  *
  * Returns 0 when the last attachment has gone (an attachable filter, or one with rules, goes on), or after bfuse_stop(); a negative errno if a
- * queue can't be served any more.
+ * queue can't be served any more. Then it is as if the filter had died: what it is attached to is not detached by bfuse_free(), but
+ * left to its policy.
  */
 int bfuse_wait(struct bfuse *bfuse);
 

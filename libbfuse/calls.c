@@ -293,7 +293,7 @@ int bfuse__calls_start(struct bfuse *bfuse)
 
 	if (!(bfuse->reg.features & BFUSE_F_EVENTS))
 		return 0;
-	err = pthread_create(&bfuse->caller, NULL, call_thread, bfuse);
+	err = bfuse__thread(&bfuse->caller, call_thread, bfuse);
 	bfuse->has_caller = !err;
 	return -err;
 }

@@ -129,7 +129,10 @@ int bfuse_set_filter(struct bfuse *bfuse, const struct bfuse_filter *filter, voi
 		if (err)
 			bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: no memory for %u tags", own.name, own.depth);
 	}
-	if (!err && filter->registered)
-		err = filter->registered(bfuse, user);
+	if (err || !filter->registered)
+		return err;
+	err = filter->registered(bfuse, user);
+	if (err && !bfuse_error(bfuse)[0])
+		bfuse__fail(bfuse, err, BFUSE_EXIT_OTHER, "%s: can't begin: %s", own.name, strerror(-err));
 	return err;
 }

@@ -101,7 +101,7 @@ static bool knows(struct bfuse *bfuse, uint32_t attachment)
 
 	pthread_mutex_lock(&bfuse->lock);
 	for (i = 0; i < bfuse->nr_attachments; i++)
-		found |= bfuse->attachments[i] == attachment;
+		found |= bfuse->attachments[i].id == attachment;
 	pthread_mutex_unlock(&bfuse->lock);
 	return found;
 }
@@ -208,13 +208,12 @@ static int bury(struct bfuse *bfuse)
 	pthread_mutex_unlock(&bfuse->lock);
 	bfuse->child = 0;
 	bfuse->child_status = got == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	if (bfuse->child_failed)
-		return bfuse->child_failed;
-	if (got == child && WIFEXITED(status) && (bfuse->finish_told || !bfuse->child_ready))
+	if (!bfuse->child_failed && got == child && WIFEXITED(status) && (bfuse->finish_told || !bfuse->child_ready))
 		return 0;
 	/* What it has left behind is for the policy. */
-	while (bfuse->nr_attachments)
-		bfuse__forget(bfuse, bfuse->attachments[0]);
+	bfuse__abandon(bfuse, false);
+	if (bfuse->child_failed)
+		return bfuse->child_failed;
 	if (got != child)
 		return bfuse__fail(bfuse, -ECHILD, BFUSE_EXIT_OTHER, "%s: how the process %d that served it ended is not known",
 				   bfuse->reg.name, (int)child);

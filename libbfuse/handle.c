@@ -21,6 +21,7 @@ struct bfuse *bfuse_new(void)
 	bfuse->fd = -1;
 	bfuse->control = -1;
 	bfuse->wake = -1;
+	bfuse->signals = -1;
 	pthread_mutex_init(&bfuse->lock, NULL);
 	pthread_cond_init(&bfuse->changed, NULL);
 	return bfuse;
@@ -216,6 +217,8 @@ void bfuse_free(struct bfuse *bfuse)
 		close(bfuse->control);
 	if (bfuse->wake >= 0)
 		close(bfuse->wake);
+	if (bfuse->signals >= 0)
+		close(bfuse->signals);
 	pthread_cond_destroy(&bfuse->changed);
 	pthread_mutex_destroy(&bfuse->lock);
 	free(bfuse->rules);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -21,6 +22,8 @@
 
 /* Less likely than any ordinary process, but not exempt: a filter that leaks should not take the machine with it. */
 #define OOM_SCORE_ADJ "-900"
+
+#define STACK_BYTES (1u << 20)
 
 static void warn(struct bfuse *bfuse, const char *what, int err, const char *remedy)
 {
@@ -59,9 +62,31 @@ void bfuse__realtime(struct bfuse *bfuse)
 		warn(bfuse, "can't get real-time priority", errno, "raise ulimit -r, or do without --realtime");
 }
 
+/* Ctrl-Z would stop the disk; a filter of it may be what the shell needs to go on. */
+static void ignore_job_control(void)
+{
+	signal(SIGTSTP, SIG_IGN);
+	signal(SIGTTIN, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+}
+
+/* As all that is mapped is in memory, so is all of its stack: what is usual would be 8 MiB. Returns 0 or an errno. */
+int bfuse__thread(pthread_t *thread, void *(*function)(void *argument), void *argument)
+{
+	pthread_attr_t attr;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	err = pthread_create(thread, &attr, function, argument);
+	pthread_attr_destroy(&attr);
+	return err;
+}
+
 void bfuse_harden(struct bfuse *bfuse)
 {
 	bfuse->hardened = true;
+	ignore_job_control();
 	lock_memory(bfuse);
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		warn(bfuse, "can't set PR_SET_IO_FLUSHER", errno, "low memory may make this filter wait for itself");

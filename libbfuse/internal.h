@@ -81,9 +81,19 @@ struct bfuse_queue {
 struct bfuse__call;
 
 /**
+ * struct bfuse__attachment - of this filter.
+ * @inherited: it was another's before, which had died, or was replaced.
+ */
+struct bfuse__attachment {
+	uint32_t id;
+	bool inherited;
+};
+
+/**
  * struct bfuse - a handle.
+ * @signals: bfuse_signalfd() of a program, or -1.
  * @lock: protects @attachments, @closed, @attaching, @error and @exit_status.
- * @attachments: ids of what this filter is attached to.
+ * @attachments: what this filter is attached to.
  * @left: bfuse_stop() has been heeded: everything is being detached.
  * @closed: nothing is attached any more: the threads are about to end, or everything is being detached.
  * @attaching: how many attaches are under way for which the lock is not held; the threads serve until these have ended.
@@ -110,6 +120,7 @@ struct bfuse__call;
  */
 struct bfuse {
 	int fd;
+	int signals;
 	bool hardened;
 	bool has_options;
 	bool confined;
@@ -128,7 +139,7 @@ struct bfuse {
 	unsigned int nr_queues;
 
 	pthread_mutex_t lock;
-	uint32_t *attachments;
+	struct bfuse__attachment *attachments;
 	unsigned int nr_attachments;
 	char error[BFUSE_ERROR_MAX];
 	int exit_status;
@@ -223,7 +234,10 @@ int bfuse__ioctl(const struct bfuse *bfuse, unsigned long request, void *argumen
 int bfuse__remember(struct bfuse *bfuse, uint32_t attachment);
 int bfuse__remember_locked(struct bfuse *bfuse, uint32_t attachment);
 void bfuse__forget(struct bfuse *bfuse, uint32_t attachment);
+void bfuse__inherited(struct bfuse *bfuse, uint32_t attachment);
+void bfuse__abandon(struct bfuse *bfuse, bool inherited);
 void bfuse__detach_all(struct bfuse *bfuse);
+int bfuse__check_place(struct bfuse *bfuse, const char *path, uint32_t altitude, bool replace, bool *inherits);
 void bfuse__tell_attached(struct bfuse *bfuse, uint32_t attachment);
 
 /* calls.c */
@@ -268,6 +282,10 @@ void bfuse__usage(const struct bfuse__command *command, const struct bfuse_filte
 
 /* harden.c */
 void bfuse__realtime(struct bfuse *bfuse);
+int bfuse__thread(pthread_t *thread, void *(*function)(void *argument), void *argument);
+
+/* signals.c */
+int bfuse__watch_signals(struct bfuse *bfuse, pthread_t *thread);
 
 /* run.c */
 void bfuse__finish(struct bfuse *bfuse);

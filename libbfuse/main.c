@@ -18,40 +18,6 @@ static void print_log(void *user, int level, const char *line)
 		fprintf(stderr, "%s: %s\n", command->program, line);
 }
 
-/*
- * Waits for the signals that end a program, which all threads have blocked. The first asks the filter to leave its
- * devices, the second is from somebody who doesn't want to wait for that.
- */
-static void *watch_signals(void *argument)
-{
-	struct bfuse *bfuse = argument;
-	sigset_t set;
-	int number;
-
-	pthread_sigmask(SIG_SETMASK, NULL, &set);
-	sigwait(&set, &number);
-	bfuse__log(bfuse, LOG_INFO, "%s: leaving", strsignal(number));
-	bfuse_stop(bfuse);
-	sigwait(&set, &number);
-	_exit(128 + number);
-}
-
-static int start_watching(struct bfuse *bfuse, pthread_t *thread)
-{
-	struct sigaction old;
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	/* Not under nohup. */
-	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
-		sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_SETMASK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return pthread_create(thread, NULL, watch_signals, bfuse);
-}
-
 static const char *const guarantees[] = {
 	[BFUSE_DRAINED_NOT] = "",
 	[BFUSE_DRAINED_RAW] = ", drained",
@@ -59,43 +25,60 @@ static const char *const guarantees[] = {
 };
 
 /* *@drained is what came of --drain. */
-static int attach_one(struct bfuse *bfuse, const struct bfuse__command *command, const char *device, uint32_t *drained)
+static int attach_first(struct bfuse *bfuse, const struct bfuse__command *command, const char *device, uint32_t *drained,
+			uint32_t *attachment)
 {
-	*drained = BFUSE_DRAINED_NOT;
 	if (command->drain)
-		return bfuse_attach_drained(bfuse, device, NULL, command->drain_ms, drained, NULL);
-	return command->replace ? bfuse_replace(bfuse, device, NULL, NULL) : bfuse_attach(bfuse, device, NULL, NULL);
+		return bfuse_attach_drained(bfuse, device, NULL, command->drain_ms, drained, attachment);
+	return command->replace ? bfuse_replace(bfuse, device, NULL, attachment) : bfuse_attach(bfuse, device, NULL, attachment);
 }
 
-/* Those below the first. */
-static int attach_layers(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter,
-			 const char *device)
+/* @layer: 0 is at the filter's altitude, and the others directly below it. */
+static int attach_one(struct bfuse *bfuse, const struct bfuse__command *command, const char *device, unsigned int layer,
+		      uint32_t *drained)
 {
-	uint32_t flags = command->replace ? BFUSE_ATTACH_REPLACE : 0;
-	unsigned int layer;
+	uint32_t altitude = bfuse->reg.altitude - layer, flags = command->replace ? BFUSE_ATTACH_REPLACE : 0, attachment;
+	bool inherits;
+	int err = bfuse__check_place(bfuse, device, altitude, command->replace, &inherits);
+
+	if (!err)
+		err = layer ? bfuse_attach_layer(bfuse, device, NULL, altitude, layer, flags, &attachment) :
+			      attach_first(bfuse, command, device, drained, &attachment);
+	if (!err && inherits)
+		bfuse__inherited(bfuse, attachment);
+	return err;
+}
+
+/* None is touched before it is known that all are there and free. */
+static int check_all(struct bfuse *bfuse, const struct bfuse__command *command, unsigned int layers)
+{
+	unsigned int i, layer;
+	bool inherits;
 	int err = 0;
 
-	for (layer = 1; !err && layer < filter->layers; layer++)
-		err = bfuse_attach_layer(bfuse, device, NULL, bfuse->reg.altitude - layer, layer, flags, NULL);
+	for (i = 0; i < command->nr_devices; i++)
+		for (layer = 0; !err && layer < layers; layer++)
+			err = bfuse__check_place(bfuse, command->devices[i], bfuse->reg.altitude - layer, command->replace,
+						 &inherits);
 	return err;
 }
 
 static int attach_all(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter)
 {
-	uint32_t drained;
-	unsigned int i;
-	int err;
+	unsigned int i, layer, layers = filter->layers ? filter->layers : 1;
+	int err = check_all(bfuse, command, layers);
 
 	for (i = 0; i < command->nr_devices; i++) {
-		err = attach_one(bfuse, command, command->devices[i], &drained);
-		if (!err)
-			err = attach_layers(bfuse, command, filter, command->devices[i]);
+		uint32_t drained = BFUSE_DRAINED_NOT;
+
+		for (layer = 0; !err && layer < layers; layer++)
+			err = attach_one(bfuse, command, command->devices[i], layer, &drained);
 		if (err)
 			return err;
 		fprintf(stderr, "%s: attached to %s at altitude %u%s\n", command->program, command->devices[i],
 			bfuse->reg.altitude, drained < ARRAY_SIZE(guarantees) ? guarantees[drained] : "");
 	}
-	return 0;
+	return err;
 }
 
 /* The filter's own rules are for when the user says nothing of devices. */
@@ -116,7 +99,10 @@ static int match_all(struct bfuse *bfuse, const struct bfuse__command *command, 
 	return err || !atomic_load(&bfuse->stop) ? err : -ECANCELED;
 }
 
-/* Everything attached, or an error; to have been asked to end before that is none. */
+/*
+ * Everything attached, or an error; to have been asked to end before that is none. After an error the devices that it was given, and
+ * has taken over from one that died or that it was to replace, are not let go: they were filtered, and the policy says what is next.
+ */
 static int attach(struct bfuse *bfuse, const struct bfuse__command *command, const struct bfuse_filter *filter)
 {
 	int failed = attach_all(bfuse, command, filter);
@@ -125,6 +111,8 @@ static int attach(struct bfuse *bfuse, const struct bfuse__command *command, con
 	if (!failed)
 		failed = match_all(bfuse, command, filter);
 	asked = failed == -ECANCELED && (atomic_load(&bfuse->stop) || bfuse->left);
+	if (failed && !asked)
+		bfuse__abandon(bfuse, true);
 	if (failed)
 		bfuse_stop(bfuse);
 	else
@@ -182,7 +170,7 @@ static int run_alone(struct bfuse *bfuse, struct bfuse__command *command, const 
 
 	if (status)
 		return status;
-	if (start_watching(bfuse, &watcher)) {
+	if (bfuse__watch_signals(bfuse, &watcher)) {
 		fprintf(stderr, "%s: no memory\n", command->program);
 		return BFUSE_EXIT_OTHER;
 	}
@@ -234,7 +222,7 @@ static void run_guardian(struct bfuse *bfuse, const struct bfuse__command *comma
 	pthread_t watcher;
 	int failed, err;
 
-	if (start_watching(bfuse, &watcher))
+	if (bfuse__watch_signals(bfuse, &watcher))
 		_exit(BFUSE_EXIT_OTHER);
 	bfuse_harden(bfuse);
 	if (bfuse__guard_begin(bfuse))

@@ -274,8 +274,7 @@ static int start_threads(struct bfuse *bfuse)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (!err && bfuse->nr_threads < bfuse->nr_queues) {
-		err = pthread_create(&bfuse->threads[bfuse->nr_threads], NULL, serve_thread,
-				     &bfuse->queues[bfuse->nr_threads]);
+		err = bfuse__thread(&bfuse->threads[bfuse->nr_threads], serve_thread, &bfuse->queues[bfuse->nr_threads]);
 		if (!err)
 			bfuse->nr_threads++;
 	}
@@ -313,11 +312,18 @@ int bfuse_start(struct bfuse *bfuse)
 
 int bfuse_wait(struct bfuse *bfuse)
 {
+	bool served = bfuse->threads;
+
 	if (bfuse->child)
 		return bfuse__guard(bfuse);
 	if (!bfuse->ward && bfuse__close_if_idle(bfuse))
 		bfuse_stop(bfuse);
 	join_threads(bfuse);
+	/* Not to be able to serve is as if it had died. */
+	if (atomic_load(&bfuse->failure))
+		bfuse__abandon(bfuse, false);
+	if (served && bfuse->filter->ended)
+		bfuse->filter->ended(bfuse->user);
 	return atomic_load(&bfuse->failure);
 }
 

@@ -65,7 +65,7 @@ int bfuse__ward_begin(struct bfuse *bfuse, const struct bfuse_confinement *how)
 		err = bfuse_start(bfuse);
 	if (!err)
 		err = bfuse_queue_flush(&bfuse->queues[0]);
-	if (!err && pthread_create(&thread, NULL, listen_to_guardian, bfuse))
+	if (!err && bfuse__thread(&thread, listen_to_guardian, bfuse))
 		err = bfuse__fail(bfuse, -EAGAIN, BFUSE_EXIT_OTHER, "%s: can't start a thread", bfuse->reg.name);
 	if (!err)
 		tell(bfuse, &ready);

@@ -15,7 +15,7 @@ static bool ask_data;
 static ssize_t data_bytes;
 static unsigned char data_byte;
 static struct bfuse_io *later;
-static unsigned int dones;
+static unsigned int dones, ended;
 static int detach_status;
 static bool head_moved;
 /* Check's assertions are for the test's own thread only; callbacks count what is wrong. */
@@ -25,7 +25,7 @@ static int handle(struct bfuse_io *io, void *user)
 {
 	void *data;
 
-	wrong += user != &bfuse || io->user;
+	wrong += user != &bfuse || io->user || ended;
 	io->user = io;
 	if (ask_data) {
 		data_bytes = bfuse_io_data(io, &data);
@@ -53,6 +53,12 @@ static void handle_detached(uint32_t attachment, int status, void *user)
 	detach_status = status;
 }
 
+/* Nothing is called behind it. */
+static void handle_ended(void *user)
+{
+	wrong += user != &bfuse || ended++;
+}
+
 static int handle_held(struct bfuse_io *io, const struct bfuse_request *done, void *user)
 {
 	(void)io, (void)done, (void)user;
@@ -73,6 +79,7 @@ static const struct bfuse_filter filter = {
 	.done = handle_done,
 	.held = handle_held,
 	.detached = handle_detached,
+	.ended = handle_ended,
 };
 
 static void setup(void)
@@ -92,6 +99,7 @@ static void teardown(void)
 	bfuse_stop(bfuse);
 	ck_assert_int_eq(bfuse_wait(bfuse), 0);
 	ck_assert_uint_eq(fake.detached, 1);
+	ck_assert_uint_eq(ended, 1);
 	ck_assert_uint_eq(wrong, 0);
 	bfuse_free(bfuse);
 }
@@ -363,6 +371,8 @@ START_TEST(test_dead_filter_ends_run)
 	fake.shut = true;
 	ck_assert_int_eq(bfuse_run(bfuse), -ESHUTDOWN);
 	bfuse_free(bfuse);
+	/* Its attachments are for their policy. */
+	ck_assert_uint_eq(fake.detached, 0);
 }
 END_TEST
 
