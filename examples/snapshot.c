@@ -13,17 +13,18 @@
  * frozen: so they are in the image, as if unmounted but for a journal to replay. (Unless it says that they
  * were frozen they are there as after a crash.) When the store is full the snapshot is lost, and not the device's writes: its copies
  * are lenient. It is lost as well when anything has changed the device without being seen: because the program was
- * stopped for longer than its deadline, or was detached. An image is good if, and only if, the exit status is 0.
+ * stopped for longer than its deadline, or was detached. (What nobody notices is that a partition is changed by way of
+ * the whole disk: dd of=/dev/vda.) An image is good if, and only if, the exit status is 0.
  *
  * Where the chunks are takes 128 MiB of locked memory for each TiB of the device.
  */
+#include "common/disk.h"
+
 #include <bfuse.h>
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -361,93 +361,34 @@ static int claim_store(const char *path)
 	return claim(path, is_block_device(path) ? O_RDWR | O_DIRECT : O_RDWR);
 }
 
-static bool is_disk(dev_t dev)
+static bool is_same_file(const char *a, const char *b)
 {
-	char part[64];
+	struct stat one, other;
 
-	snprintf(part, sizeof(part), "/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
-	return access(part, F_OK);
+	return !stat(a, &one) && !stat(b, &other) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-/* Where sysfs has the disk that @dev is, or is a partition of. False: it is no block device, or not of one. */
-static bool find_disk(dev_t dev, char disk[PATH_MAX])
+/* Would writing the image change @other? */
+static bool spoils(const char *image, const char *other)
 {
-	char link[64];
-
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(dev), minor(dev));
-	if (!realpath(link, disk))
-		return false;
-	if (!is_disk(dev))
-		*strrchr(disk, '/') = 0;
-	return true;
-}
-
-/* Is @disk, as sysfs has it, or anything that dm or md make it of, @wanted? */
-static bool lies_on(const char *disk, const char *wanted)
-{
-	char text[PATH_MAX], below[PATH_MAX];
-	unsigned int major, minor;
-	bool found = !strcmp(disk, wanted);
-	glob_t numbers;
-
-	snprintf(text, sizeof(text), "%s/slaves/*/dev", disk);
-	if (found || glob(text, 0, NULL, &numbers))
-		return found;
-	for (size_t i = 0; i < numbers.gl_pathc && !found; i++) {
-		FILE *file = fopen(numbers.gl_pathv[i], "re");
-
-		if (file && fscanf(file, "%u:%u", &major, &minor) == 2 && find_disk(makedev(major, minor), below))
-			found = lies_on(below, wanted);
-		if (file)
-			fclose(file);
-	}
-	globfree(&numbers);
-	return found;
+	if (!is_block_device(image))
+		return is_same_file(image, other);
+	return disk_carries(image, other) || (is_block_device(other) && disk_carries(other, image));
 }
 
 /*
  * A store that lies where the changes are would itself be a change. The module refuses that, but only when it comes to the first
- * copy, and that change would wait for the deadline. Where a file of btrfs, or what is behind a loop device, lies is not known
- * here: such a store on the device is the user's mistake to avoid.
+ * copy, and that change would wait for the deadline. All this before there is an image, unless there is one already.
  */
-static bool is_on(const struct stat *device, const struct stat *store)
+static void refuse_itself(char **paths)
 {
-	bool is_file = S_ISREG(store->st_mode);
-	dev_t to = is_file ? store->st_dev : store->st_rdev;
-	char from_disk[PATH_MAX], to_disk[PATH_MAX];
-
-	if (to == device->st_rdev)
-		return true;
-	if (!find_disk(device->st_rdev, from_disk) || !find_disk(to, to_disk))
-		return false;
-	if (strcmp(from_disk, to_disk))
-		return lies_on(to_disk, from_disk);
-	/* Two partitions of a disk do not overlap; but that a file is in one of them is refused. */
-	return is_file || is_disk(device->st_rdev) || is_disk(to);
-}
-
-/* Would writing the image change @other? */
-static bool spoils(const struct stat *image, const struct stat *other)
-{
-	if (!S_ISBLK(image->st_mode))
-		return image->st_dev == other->st_dev && image->st_ino == other->st_ino;
-	return is_on(image, other) || (S_ISBLK(other->st_mode) && is_on(other, image));
-}
-
-/* Before there is an image, unless there is one already. */
-static void refuse_itself(const struct snapshot *s, char **paths)
-{
-	struct stat device, store, image;
-
 	/* There has to be a file to know where it lies. */
 	close(open_or_die(paths[1], is_block_device(paths[1]) ? O_RDONLY : O_RDONLY | O_CREAT));
-	if (fstat(s->device, &device) || stat(paths[1], &store))
-		err(BFUSE_EXIT_OTHER, "%s", paths[1]);
-	if (is_on(&device, &store))
+	if (disk_carries(paths[0], paths[1]))
 		errx(BFUSE_EXIT_USAGE, "%s: is on %s, or on its disk; choose a store on another disk", paths[1], paths[0]);
-	if (!stat(paths[2], &image) && (spoils(&image, &store) || spoils(&image, &device)))
+	if (spoils(paths[2], paths[1]) || spoils(paths[2], paths[0]))
 		errx(BFUSE_EXIT_USAGE, "%s: is where the %s is, too; choose another image", paths[2],
-		     spoils(&image, &store) ? "store" : "device");
+		     spoils(paths[2], paths[1]) ? "store" : "device");
 }
 
 /* Of a zone nothing can be kept before it is reset. */
@@ -467,7 +408,7 @@ static void set_up(struct snapshot *s, char **paths)
 		errx(BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", paths[0]);
 	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
 	refuse_zones(s, paths[0]);
-	refuse_itself(s, paths);
+	refuse_itself(paths);
 	s->store = claim_store(paths[1]);
 	s->image = claim(paths[2], O_WRONLY);
 	if (ioctl(s->device, BLKGETSIZE64, &bytes))

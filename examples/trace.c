@@ -350,21 +350,27 @@ static const char *option(const char *name, const char *value, void *user)
 	return NULL;
 }
 
-/* The command line is good: begin to write. Signals are for the main thread. */
 static const char *configure(struct bfuse_register *reg, void *user)
+{
+	struct trace *trace = user;
+
+	(void)reg;
+	trace->records = calloc(RECORDS, sizeof(*trace->records));
+	return trace->records ? NULL : "no memory for records";
+}
+
+/* Begins to write. Signals are for the main thread. */
+static int registered(struct bfuse *bfuse, void *user)
 {
 	struct trace *trace = user;
 	sigset_t all, old;
 
-	(void)reg;
-	trace->records = calloc(RECORDS, sizeof(*trace->records));
-	if (!trace->records)
-		return "no memory for records";
+	(void)bfuse;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	trace->started = !pthread_create(&trace->writer, NULL, write_records, trace);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return trace->started ? NULL : "can't start a thread";
+	return trace->started ? 0 : -EAGAIN;
 }
 
 static void end(struct trace *trace)
@@ -401,6 +407,7 @@ int main(int argc, char **argv)
 		.summary = "Prints a line for each request, and latencies at the end.",
 		.any = see,
 		.done = see_done,
+		.registered = registered,
 		.attached = see_attached,
 		.options = options,
 		.option = option,

@@ -10,24 +10,24 @@
  * under way the next one gathers.
  *
  * The journal can't be on the device itself. A filter doesn't see the I/O of its own process, but it does see what the file system
- * writes for it: that would want a line before it is done, and the line, that it is done. The same disk is refused; that there is
- * no loop or dm device between the two is for the administrator to see to.
+ * writes for it: that would want a line before it is done, and the line, that it is done. The same disk is refused, also with dm,
+ * md, btrfs or a loop device between the two; what else there may be is for the administrator to see to.
  *
  * When a line can't be written the write that it is about fails.
  */
 #include "journal.h"
 
+#include "../common/disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define OPS                                                                                                            \
@@ -115,15 +115,10 @@ void journal_requests(struct journal *journal)
 /* Leaves the devices; the loop goes on until the last requests are answered. */
 void journal_signal(struct journal *journal)
 {
-	struct bfuse_next next = { .attachment = 0 };
 	struct signalfd_siginfo info;
 
-	if (read(journal->signals, &info, sizeof(info)) != sizeof(info))
-		return;
-	while (bfuse_next_attachment(journal->bfuse, &next) == 1) {
-		if (next.pid == (uint32_t)getpid())
-			bfuse_detach(journal->bfuse, next.attachment, 0);
-	}
+	if (read(journal->signals, &info, sizeof(info)) == sizeof(info))
+		bfuse_detach(journal->bfuse, journal->attachment, 0);
 }
 
 static int fail(const struct journal *journal, int err)
@@ -157,7 +152,7 @@ static int begin(struct journal *journal, const char *device)
 		journal->backend = &uring_backend;
 	}
 	if (!err)
-		err = bfuse_attach(journal->bfuse, device, NULL, NULL);
+		err = bfuse_attach(journal->bfuse, device, NULL, &journal->attachment);
 	if (!err) {
 		journal->attachments = 1;
 		fprintf(stderr, "journal: attached to %s, with %s\n", device, journal->backend->name);
@@ -167,11 +162,14 @@ static int begin(struct journal *journal, const char *device)
 
 static int open_files(struct journal *journal, const char *log)
 {
-	struct sigaction old;
-	sigset_t set;
+	struct stat st;
 	off_t end;
 
 	journal->file = open(log, O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_CLOEXEC, 0600);
+	if (journal->file >= 0 && (fstat(journal->file, &st) || !S_ISREG(st.st_mode))) {
+		fprintf(stderr, "journal: %s: is no file; choose one\n", log);
+		return -1;
+	}
 	/* First: nobody else moves the end. */
 	if (journal->file >= 0 && flock(journal->file, LOCK_EX | LOCK_NB)) {
 		fprintf(stderr, "journal: %s: %s\n", log,
@@ -184,47 +182,8 @@ static int open_files(struct journal *journal, const char *log)
 		return -1;
 	}
 	journal->offset = (end + BLOCK - 1) / BLOCK * BLOCK;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	/* Not under nohup. */
-	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
-		sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	journal->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	journal->signals = bfuse_signalfd(SFD_NONBLOCK | SFD_CLOEXEC);
 	return journal->signals < 0 ? -1 : 0;
-}
-
-/* Where the disk that @number is, or is a part of, hangs in sysfs. */
-static char *find_disk(dev_t number)
-{
-	char path[64], *place, partition[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(number), minor(number));
-	place = realpath(path, NULL);
-	if (!place)
-		return NULL;
-	snprintf(partition, sizeof(partition), "%s/partition", place);
-	if (!access(partition, F_OK))
-		*strrchr(place, '/') = '\0';
-	return place;
-}
-
-static bool is_same_disk(const struct journal *journal, const char *device)
-{
-	struct stat on, of;
-	char *a, *b;
-	bool same;
-
-	if (fstat(journal->file, &on) || stat(device, &of))
-		return false;
-	a = find_disk(on.st_dev);
-	b = find_disk(of.st_rdev);
-	same = a && b && !strcmp(a, b);
-	free(a);
-	free(b);
-	return same;
 }
 
 static int run(struct journal *journal, const char *device)
@@ -276,11 +235,14 @@ int main(int argc, char **argv)
 	journal.bfuse = bfuse_new();
 	if (!journal.bfuse || open_files(&journal, log))
 		return BFUSE_EXIT_OTHER;
-	if (is_same_disk(&journal, device)) {
+	if (disk_carries(device, log)) {
 		fprintf(stderr, "journal: %s: is on %s, whose journal it is to be; choose another disk\n", log, device);
 		return BFUSE_EXIT_USAGE;
 	}
 	status = run(&journal, device);
+	/* Not to detach is to have died: what would come without a line is for the policy. */
+	if (status)
+		return status;
 	bfuse_free(journal.bfuse);
 	free(journal.buffer);
 	return status;

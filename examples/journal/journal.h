@@ -35,7 +35,8 @@ struct journal {
 	char *buffer;
 	size_t carry;
 	off_t offset;
-	unsigned int attachments;
+	uint32_t attachment;
+	unsigned int attachments; /* 1, then 0 */
 	bool answered; /* since a backend has handed over verdicts */
 	unsigned long long lines;
 	int error;

@@ -121,10 +121,11 @@ static int round_(struct journal *journal)
 		prep_queue(journal, !uring->waits, uring->waits ? FLUSHED : REQUESTS);
 	uring->waits = true;
 	journal->answered = false;
-	do {
-		ret = io_uring_submit_and_wait(&uring->ring, 1);
-	} while (ret == -EINTR);
-	return ret < 0 ? ret : take_all(journal);
+	ret = io_uring_submit_and_wait(&uring->ring, 1);
+	/* What is not submitted for lack of memory is so the next time. */
+	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+		return ret;
+	return take_all(journal);
 }
 
 static void close_ring(struct journal *journal)

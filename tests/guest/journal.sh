@@ -49,8 +49,20 @@ for with in uring aio; do
 	(($(awk '$4 >= 800 && $4 < 2400' "mnt/$with" | wc -l) >= 200)) || fail "$with: lines are missing"
 done
 
-# It is no journal of the disk that it is on.
+# It is no journal of the disk that it is on, nor is that disk one.
 expect_status 2 "$BLKFILTER/bin/journal" --device "$DISK0" --log mnt/own
+expect_status 1 "$BLKFILTER/bin/journal" --device "$DISK1" --log "$DISK0" 2>journal.err
+grep -q 'is no file' journal.err || fail "$(<journal.err)"
+load_module loop
+truncate -s 8M mnt/image
+loop=$(losetup -f --show mnt/image)
+check mkfs.ext4 -q "$loop"
+mkdir mnt/loop
+check mount "$loop" mnt/loop
+expect_status 2 "$BLKFILTER/bin/journal" --device "$DISK0" --log mnt/loop/own
+check umount mnt/loop
+check losetup -d "$loop"
+rm mnt/image
 
 # It is appended to; and leaves in good order when its terminal goes.
 start_journal "$DISK1" mnt/uring
@@ -84,3 +96,11 @@ if [[ -e /proc/sys/kernel/io_uring_disabled ]]; then
 fi
 check umount mnt
 check fsck.ext4 -fn "$DISK0"
+
+# What btrfs has on its disks has no number of any of them.
+if modprobe btrfs; then
+	check mkfs.btrfs -q -f "$DISK0"
+	check mount "$DISK0" mnt
+	expect_status 2 "$BLKFILTER/bin/journal" --device "$DISK0" --log mnt/own
+	check umount mnt
+fi
