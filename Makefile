@@ -18,6 +18,9 @@ KDIR		?= /lib/modules/$(shell uname -r)/build
 USER_DIRS	:= libbfuse examples $(if $(wildcard tools/Makefile),tools)
 DKMS_DIR	:= /usr/src/blkfilter-$(VERSION)
 
+# The other makefiles run in their own directories.
+override DESTDIR := $(if $(DESTDIR),$(abspath $(DESTDIR)))
+
 SUBMAKE		= $(MAKE) --no-print-directory O=$(B) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 
 .PHONY: all user module module-for payload check demo bench debug-kernel install uninstall clean $(USER_DIRS) test-programs
@@ -71,10 +74,7 @@ install: user
 	rm -rf $(DESTDIR)$(DKMS_DIR)/kernel $(DESTDIR)$(DKMS_DIR)/include
 	cp -r kernel include VERSION $(DESTDIR)$(DKMS_DIR)/
 	sed 's/@VERSION@/$(VERSION)/' dkms.conf.in >$(DESTDIR)$(DKMS_DIR)/dkms.conf
-	@if [ -e $(B)/module/host/kernel/blkfilter.ko ] && [ -z "$(DESTDIR)" ]; then \
-		install -D -m 644 $(B)/module/host/kernel/blkfilter.ko /lib/modules/$$(uname -r)/updates/blkfilter.ko && \
-		depmod -a; fi
-	@[ -n "$(DESTDIR)" ] || ldconfig
+	@[ -n "$(DESTDIR)" ] || { ldconfig; scripts/install-module $(VERSION); }
 
 uninstall:
 	@if [ -z "$(DESTDIR)" ] && command -v dkms >/dev/null && [ -d /var/lib/dkms/blkfilter/$(VERSION) ]; then \

@@ -123,7 +123,10 @@ static int begin(struct changes *changes)
 				       &mark);
 	if (err)
 		return err;
-	puts(mark.flags & BFUSE_MARK_INHERITED ? "ready, with the marks of a predecessor" : "ready");
+	if (changes->json)
+		printf("{\"ready\":true,\"inherited\":%s}\n", mark.flags & BFUSE_MARK_INHERITED ? "true" : "false");
+	else
+		puts(mark.flags & BFUSE_MARK_INHERITED ? "ready, with the marks of a predecessor" : "ready");
 	return fflush(stdout) ? -EIO : 0;
 }
 

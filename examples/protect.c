@@ -74,7 +74,7 @@ static bool parse_number(const char **text, uint64_t *number)
 	if (**text < '0' || **text > '9')
 		return false;
 	errno = 0;
-	*number = strtoull(*text, &end, 0);
+	*number = strtoull(*text, &end, bfuse_number_base(*text));
 	*text = end;
 	return !errno;
 }

@@ -298,7 +298,7 @@ static int open_or_die(const char *path, int flags)
 	int fd = open(path, flags | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		err(BFUSE_EXIT_OTHER, "%s", path);
+		err(errno == EACCES || errno == EPERM ? BFUSE_EXIT_PERMISSION : BFUSE_EXIT_OTHER, "%s", path);
 	return fd;
 }
 
@@ -404,7 +404,9 @@ static void set_up(struct snapshot *s, char **paths)
 {
 	uint64_t bytes;
 
-	if (!access(paths[0], F_OK) && !is_block_device(paths[0]))
+	if (access(paths[0], F_OK))
+		err(BFUSE_EXIT_NO_DEVICE, "%s", paths[0]);
+	if (!is_block_device(paths[0]))
 		errx(BFUSE_EXIT_NO_DEVICE, "%s: not a block device; see: lsblk", paths[0]);
 	s->device = open_or_die(paths[0], O_RDONLY | O_DIRECT);
 	refuse_zones(s, paths[0]);
@@ -476,7 +478,7 @@ static int make_target(struct snapshot *s, const char *path)
 static int run(struct snapshot *s, char **paths)
 {
 	bfuse_harden(s->bfuse);
-	if (bfuse_open(s->bfuse) || bfuse_set_filter(s->bfuse, &filter, s, NULL) || make_target(s, paths[1]) ||
+	if (bfuse_set_filter(s->bfuse, &filter, s, NULL) || make_target(s, paths[1]) ||
 	    bfuse_start(s->bfuse))
 		return -1;
 	return serve(s, paths[0]);
@@ -496,6 +498,9 @@ int main(int argc, char **argv)
 	s.bfuse = bfuse_new();
 	if (!s.bfuse)
 		errx(BFUSE_EXIT_OTHER, "no memory");
+	/* Before anything is made that it may not need. */
+	if (bfuse_open(s.bfuse))
+		errx(bfuse_exit_status(s.bfuse), "%s", bfuse_error(s.bfuse));
 	set_up(&s, argv + 1);
 	if (run(&s, argv + 1)) {
 		status = bfuse_exit_status(s.bfuse);

@@ -62,14 +62,24 @@ struct trace {
 	} names[NAMES];
 	unsigned int nr_names;
 
+	struct bfuse *bfuse;
 	pthread_t writer; /* all below is its own */
 	bool started;
+	int error; /* of the output */
 	struct histogram histograms[BFUSE_OP_COUNT];
 };
 
 /*
  * The threads that serve
  */
+
+/* A process calls itself as it likes, and terminals and readers of JSON are particular. */
+static void tidy(char *comm)
+{
+	for (; *comm; comm++)
+		if (*comm < ' ' || *comm > '~')
+			*comm = '?';
+}
 
 /* A process may be gone when its request completes, or change its name: so it is looked up early, and kept for a second. */
 static void find_comm(const struct bfuse_request *request, char comm[static 16])
@@ -92,6 +102,7 @@ static void find_comm(const struct bfuse_request *request, char comm[static 16])
 			close(fd);
 		slot->comm[n > 0 ? n : 0] = '\0';
 		slot->comm[strcspn(slot->comm, "\n")] = '\0';
+		tidy(slot->comm);
 		slot->pid = request->pid;
 		slot->time = request->time;
 	}
@@ -280,6 +291,15 @@ static bool wait_for_records(struct trace *trace, uint32_t *tail)
 	return more;
 }
 
+/* Nobody reads any more, or there is no room: then there is nothing to trace for. */
+static void note_error(struct trace *trace, int error)
+{
+	if (!ferror(stdout) || trace->error)
+		return;
+	trace->error = error ? error : EIO;
+	bfuse_stop(trace->bfuse);
+}
+
 static void *write_records(void *user)
 {
 	struct trace *trace = user;
@@ -287,12 +307,14 @@ static void *write_records(void *user)
 
 	while (wait_for_records(trace, &tail)) {
 		/* Nobody else changes head, nor the records between it and tail. */
+		errno = 0;
 		for (i = trace->head; i != tail; i++)
 			write_record(trace, &trace->records[i % RECORDS]);
+		fflush(stdout);
+		note_error(trace, errno);
 		pthread_mutex_lock(&trace->lock);
 		trace->head = tail;
 		pthread_mutex_unlock(&trace->lock);
-		fflush(stdout);
 	}
 	return NULL;
 }
@@ -365,7 +387,7 @@ static int registered(struct bfuse *bfuse, void *user)
 	struct trace *trace = user;
 	sigset_t all, old;
 
-	(void)bfuse;
+	trace->bfuse = bfuse;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	trace->started = !pthread_create(&trace->writer, NULL, write_records, trace);
@@ -419,7 +441,7 @@ int main(int argc, char **argv)
 
 	end(&trace);
 	if (ferror(stdout)) {
-		fprintf(stderr, "trace: standard output: %s\n", strerror(errno));
+		fprintf(stderr, "trace: standard output: %s\n", strerror(trace.error ? trace.error : errno));
 		return status ? status : BFUSE_EXIT_OTHER;
 	}
 	return status;

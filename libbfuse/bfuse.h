@@ -943,6 +943,11 @@ const char *bfuse_op_name(unsigned int op);
 int bfuse_op_parse(const char *name);
 
 /**
+ * bfuse_number_base - the base of a number on a command line, for strtoull(3): 16 after "0x", else 10, for who writes 0100 means 100.
+ */
+int bfuse_number_base(const char *text);
+
+/**
  * bfuse_ops_parse - a list of operations, such as "read,write", "all" or "none".
  * @ops: out: mask.
  *

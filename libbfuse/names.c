@@ -211,3 +211,8 @@ const char *bfuse_feature_name(unsigned int bit)
 {
 	return name_in(features, ARRAY_SIZE(features), bit);
 }
+
+int bfuse_number_base(const char *text)
+{
+	return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
+}

@@ -84,7 +84,7 @@ static int parse_number(const struct bfuse__command *command, const char *option
 	char *end;
 
 	errno = 0;
-	number = strtoull(value, &end, 0);
+	number = strtoull(value, &end, bfuse_number_base(value));
 	if (!errno && *value >= '0' && *value <= '9' && !*end && number >= min && number <= max) {
 		*out = (uint32_t)number;
 		return 0;

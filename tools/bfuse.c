@@ -52,6 +52,8 @@ int main(int argc, char **argv)
 		return finish_output(BFUSE_EXIT_OK);
 	}
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(argv[1], commands[i].name) && argc == 3 && !strcmp(argv[2], "--help"))
+			return finish_output(usage(stdout, BFUSE_EXIT_OK));
 		if (!strcmp(argv[1], commands[i].name))
 			return finish_output(commands[i].run(argc - 1, argv + 1));
 	}

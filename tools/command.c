@@ -50,7 +50,7 @@ int parse_number(const char *command, const char *option, const char *value, uin
 	char *end;
 
 	errno = 0;
-	n = strtoull(value, &end, 0);
+	n = strtoull(value, &end, bfuse_number_base(value));
 	if (errno || *value < '0' || *value > '9' || *end || n < min || n > max)
 		return usage_error(command, "--%s %s: a number from %u to %u is wanted", option, value, min, max);
 	*number = (uint32_t)n;

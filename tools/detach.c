@@ -8,17 +8,24 @@
 #include <getopt.h>
 #include <stdlib.h>
 
+/* Those that are on their way out don't make it unclear who is meant. */
 static int check_count(const struct selection *selection, const struct attachments *all, bool many)
 {
+	const struct bfuse_next *staying[2];
+	size_t i, n = 0;
+
+	for (i = 0; i < all->count && n < 2; i++)
+		if (all->list[i].state != BFUSE_STATE_LEAVING)
+			staying[n++] = &all->list[i];
 	if (!all->count)
 		return fail(BFUSE_EXIT_NOT_FOUND, "%s: not filtered%s; see: bfuse list", selection->device,
 			    selection->altitude || selection->name ? " so" : "");
-	if (all->count > 1 && !many)
+	if (n > 1 && !many)
 		return fail(
 			BFUSE_EXIT_USAGE,
 			"%s: filtered by \"%s\" at altitude %u and \"%s\" at altitude %u; choose with --altitude or --all",
-			selection->device, all->list[0].name, all->list[0].altitude, all->list[1].name,
-			all->list[1].altitude);
+			selection->device, staying[0]->name, staying[0]->altitude, staying[1]->name,
+			staying[1]->altitude);
 	return 0;
 }
 

@@ -163,8 +163,9 @@ static int follow(struct bfuse *bfuse, const struct follower *follower)
 			print_json(&log);
 		else
 			print_line(&log);
+		/* main() says so. */
 		if (ferror(stdout))
-			return BFUSE_EXIT_OTHER;
+			return BFUSE_EXIT_OK;
 		wanted = log.seq + 1;
 	}
 	return ret < 0 && ret != -EINTR ? fail_library(bfuse) : BFUSE_EXIT_OK;

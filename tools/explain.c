@@ -229,7 +229,7 @@ static int explain(struct bfuse *bfuse, const char *device, bool json)
 	if (json)
 		return BFUSE_EXIT_OK;
 	if (!(found + more))
-		printf("%s: nothing crosses, no filter is attached to it; bfuse attach says if its driver can't be filtered\n",
+		printf("%s: nothing crosses, no filter is attached to it (its partitions have their own); bfuse attach says if its driver can't be filtered\n",
 		       device);
 	if (bfuse_get_info(bfuse, &info))
 		return fail_library(bfuse);

@@ -65,7 +65,7 @@ static int check_name(const char *device)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "/sys/class/block/%s", device);
-	return access(path, F_OK) ? fail(BFUSE_EXIT_NO_DEVICE, "%s: no such device; see: lsblk", device) : 0;
+	return !*device || access(path, F_OK) ? fail(BFUSE_EXIT_NO_DEVICE, "%s: no such device; see: lsblk", device) : 0;
 }
 
 int select_attachments(struct bfuse *bfuse, const struct selection *selection, struct attachments *all)

@@ -121,19 +121,19 @@ static const struct bfuse_stat *find_stat(const struct attachments *all, uint32_
 	return NULL;
 }
 
-/* Per second if there is an @old; rounded up, so that little isn't shown as nothing. */
-static uint64_t shown_value(const struct counter *counter, const struct bfuse_stat *now, const struct bfuse_stat *old,
-			    uint32_t interval)
+/* Per second if there is an @old, of @ms before; rounded up, so that little isn't shown as nothing. */
+static uint64_t shown_value(const struct counter *counter, const struct bfuse_stat *now, const struct bfuse_stat *old, uint64_t ms)
 {
-	uint64_t value = value_of(now, counter);
+	uint64_t value = value_of(now, counter), before;
 
 	if (counter->gauge || !old)
 		return value;
-	return (value - value_of(old, counter) + interval - 1) / interval;
+	before = value_of(old, counter);
+	return value > before ? ((value - before) * 1000 + ms - 1) / ms : 0;
 }
 
 static void put_row(struct table *table, const struct request *request, const struct bfuse_next *next,
-		    const struct bfuse_stat *old)
+		    const struct bfuse_stat *old, uint64_t ms)
 {
 	size_t i, n = FIRST_COUNTER;
 
@@ -144,12 +144,12 @@ static void put_row(struct table *table, const struct request *request, const st
 	table_number(table, ATTACHMENT, next->attachment);
 	for (i = 0; i < ARRAY_SIZE(counters); i++) {
 		if (is_shown(request, &counters[i]))
-			table_number(table, n++, shown_value(&counters[i], &next->stat, old, request->interval));
+			table_number(table, n++, shown_value(&counters[i], &next->stat, old, ms));
 	}
 }
 
 /* What came between two rounds is compared with zero. */
-static void print_round(const struct request *request, const struct attachments *now, const struct attachments *old)
+static void print_round(const struct request *request, const struct attachments *now, const struct attachments *old, uint64_t ms)
 {
 	static const struct bfuse_stat zero;
 	struct table *table = new_table(request);
@@ -161,11 +161,32 @@ static void print_round(const struct request *request, const struct attachments 
 			before = find_stat(old, now->list[i].attachment);
 			before = before ? before : &zero;
 		}
-		put_row(table, request, &now->list[i], before);
+		put_row(table, request, &now->list[i], before, ms);
 	}
 	if (now->count || request->json)
 		table_print(table);
 	fflush(stdout);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Until the next round, which comes @interval after the last one was due; unless that is over, as when it was stopped. */
+static void sleep_until(uint64_t *due, uint32_t interval)
+{
+	uint64_t now = now_ms();
+	struct timespec until;
+
+	*due += interval * 1000ull;
+	if (*due <= now)
+		*due = now + 1;
+	until = (struct timespec){ .tv_sec = (time_t)(*due / 1000), .tv_nsec = (long)(*due % 1000) * 1000000 };
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
 /* The first round shows totals, the others what was added per second. */
@@ -173,19 +194,18 @@ static int print_rounds(struct bfuse *bfuse, const struct request *request)
 {
 	const struct selection selection = { request->device, 0, NULL };
 	struct attachments now, old = { NULL, 0 };
-	struct timespec next;
+	uint64_t due = now_ms(), last = due, taken;
 	uint32_t round;
 	int status = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &next);
 	for (round = 0; !ferror(stdout) && (!request->count || round < request->count); round++) {
-		if (round) {
-			next.tv_sec += request->interval;
-			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
-		}
+		if (round)
+			sleep_until(&due, request->interval);
+		taken = now_ms();
 		status = select_attachments(bfuse, &selection, &now);
 		if (!status)
-			print_round(request, &now, round ? &old : NULL);
+			print_round(request, &now, round ? &old : NULL, taken > last ? taken - last : 1);
+		last = taken;
 		free(old.list);
 		old = now;
 		if (status)

@@ -10,7 +10,7 @@ changes_start() {
 	"$BLKFILTER/bin/changes" "$@" >changes.out 2>changes.err &
 	CHANGES=$!
 	FILTER_PIDS+=("$CHANGES")
-	wait_until 10 grep -q '^ready' changes.out
+	wait_until 10 grep -qE '^(ready|\{"ready":true)' changes.out
 }
 
 # generation N LINE...: the next one has just these.
@@ -108,6 +108,7 @@ load_module loop
 truncate -s 1M file
 loop=$(losetup --find --show file)
 changes_start --chunk 64 --json "$loop"
+grep -qxF '{"ready":true,"inherited":false}' changes.out || fail "$(<changes.out)"
 truncate -s 2M file
 check losetup -c "$loop"
 put 3000 8 "$loop"

@@ -30,6 +30,10 @@ says 5 "bfuse: /dev/nope: No such file or directory; see: lsblk" "$bfuse" stat /
 says 5 "pass: /dev/null: not a block device; see: lsblk" "$pass" --device /dev/null
 says 9 "bfuse: $DISK0: not filtered; see: bfuse list" "$bfuse" detach "$DISK0"
 says 2 "bfuse: nonsense: no such command*" "$bfuse" nonsense
+says 5 "bfuse: : no such device; see: lsblk" "$bfuse" list ""
+check "$bfuse" list --help >help
+grep -q '^usage' help || fail "$(<help)"
+says 5 "snapshot: /dev/none: No such file or directory" "$BLKFILTER/bin/snapshot" /dev/none store image
 
 start_filter pass --device "$DISK0" --attachable
 name0=${DISK0##*/} name1=${DISK1##*/}

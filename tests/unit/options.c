@@ -52,7 +52,7 @@ START_TEST(test_all)
 	struct bfuse__command command;
 
 	ck_assert_int_eq(parse(&command,
-			       "--device /dev/a --altitude 7 --name n.1 --queues 2 --depth 64 --policy hold "
+			       "--device /dev/a --altitude 07 --name n.1 --queues 2 --depth 64 --policy hold "
 			       "--fallback pass --deadline 5 --hold 3600000 --attachable --ready-fd 9 --verbose "
 			       "--flag --value=v --device /dev/b"),
 			 0);

@@ -43,6 +43,10 @@ START_TEST(test_parse)
 	ck_assert(parse_range("2048+8", &range));
 	ck_assert_uint_eq(range.first, 2048);
 	ck_assert_uint_eq(range.count, 8);
+	/* Not octal. */
+	ck_assert(parse_range("0100+08", &range));
+	ck_assert_uint_eq(range.first, 100);
+	ck_assert_uint_eq(range.count, 8);
 	ck_assert(parse_range("0x10+0x10", &range));
 	ck_assert_uint_eq(range.first, 16);
 	ck_assert(parse_range("18446744073709551615+1", &range));
