@@ -36,18 +36,15 @@ check fio --name=busy --directory=mnt --rw=randwrite --bs=4k --size=8m --io_size
 stop_filter "$trace"
 check sync
 # Whatever a process calls itself a line is JSON, of ASCII; and when nobody reads any more the trace ends.
-(
-	printf '\033"\303\244\n' >/proc/self/comm
-	exec {fd}<"$DISK0"
-	for ((i = 0; i < 600; i++)); do
-		echo 1 >/proc/sys/vm/drop_caches
-		read -r -N 1 -u "$fd" _ 2>/dev/null || true
-		sleep 0.1
-	done
-) &
+name=$'\033"\303\244'
+cp "$(command -v dd)" "$name"
+while "./$name" if="$DISK0" of=/dev/null bs=4k count=1 iflag=direct status=none; do
+	sleep 0.1
+done &
 odd=$!
 timeout 30 "$BLKFILTER/bin/trace" --json --device "$DISK0" 2>trace.err | grep -a -m 1 '"comm":"?' >odd.json || true
 kill "$odd"
+wait "$odd" 2>/dev/null || true
 grep -q 'standard output: Broken pipe' trace.err || fail "$(<trace.err)"
 ! LC_ALL=C grep -q '[^ -~]' odd.json || fail "$(<odd.json)"
 [[ -s odd.json ]] || fail "no such process was seen"
