@@ -395,17 +395,20 @@ static int registered(struct bfuse *bfuse, void *user)
 	return trace->started ? 0 : -EAGAIN;
 }
 
-static void end(struct trace *trace)
+/* While there is still a filter for the writer to stop; or, if nothing was ever served, by main(). */
+static void end(void *user)
 {
-	if (trace->started) {
-		pthread_mutex_lock(&trace->lock);
-		trace->ending = true;
-		pthread_cond_signal(&trace->wake);
-		pthread_mutex_unlock(&trace->lock);
-		pthread_join(trace->writer, NULL);
-		print_summary(trace);
-	}
-	free(trace->records);
+	struct trace *trace = user;
+
+	if (!trace->started)
+		return;
+	pthread_mutex_lock(&trace->lock);
+	trace->ending = true;
+	pthread_cond_signal(&trace->wake);
+	pthread_mutex_unlock(&trace->lock);
+	pthread_join(trace->writer, NULL);
+	trace->started = false;
+	print_summary(trace);
 }
 
 static const struct bfuse_option options[] = {
@@ -431,6 +434,7 @@ int main(int argc, char **argv)
 		.done = see_done,
 		.registered = registered,
 		.attached = see_attached,
+		.ended = end,
 		.options = options,
 		.option = option,
 		.configure = configure,
@@ -440,6 +444,7 @@ int main(int argc, char **argv)
 	int status = bfuse_main(argc, argv, &filter, &trace);
 
 	end(&trace);
+	free(trace.records);
 	if (ferror(stdout)) {
 		fprintf(stderr, "trace: standard output: %s\n", strerror(trace.error ? trace.error : errno));
 		return status ? status : BFUSE_EXIT_OTHER;
