@@ -85,9 +85,10 @@ int bfuse_open(struct bfuse *bfuse);
 /**
  * bfuse_register - become a filter, and map the queues.
  * @reg: in: all but size and abi, which the library sets; features that follow from the other fields are added;
- *	nr_queues 0 stands for one per online CPU and depth 0 for 128; out: as the ABI says.
+ *	nr_queues 0 stands for one per online CPU and depth 0 for 128; out: as the ABI says. For call_ms you add BFUSE_F_EVENTS.
  *
- * Returns 0 or a negative errno of BFUSE_REGISTER or mmap(2).
+ * The mappings are not inherited by fork(2): fork, or daemon(3), before this. Returns 0 or a negative errno of BFUSE_REGISTER
+ * or mmap(2).
  */
 int bfuse_register(struct bfuse *bfuse, struct bfuse_register *reg);
 
@@ -236,7 +237,7 @@ int bfuse_signalfd(int flags);
  */
 
 /**
- * bfuse_get_info - what the module can do. Needs no privilege.
+ * bfuse_get_info - what the module can do. Needs no privilege; not after bfuse_confine().
  *
  * Returns 0 or a negative errno.
  */
@@ -257,10 +258,11 @@ int bfuse_next_filter(struct bfuse *bfuse, struct bfuse_next_filter *next);
 
 /**
  * bfuse_next_log - read the module's log of what happened to filters.
- * @log: in: log->seq, the number of the entry to read, and log->flags, BFUSE_LOG_WAIT or 0; out: the next one from there on.
- *	The one after it has log->seq + 1. With BFUSE_LOG_NEWEST only the number of the next entry to come is answered.
+ * @log: in: log->seq, the number of the entry to read, and log->flags, BFUSE_LOG_WAIT or 0; out: the next one from there on,
+ *	with flags of 0: set them for each call. The one after it has log->seq + 1. With BFUSE_LOG_NEWEST only the
+ *	number of the next entry to come is answered.
  *
- * Returns 1, 0: there is none yet, -EINTR: a signal came while waiting, or a negative errno.
+ * Returns 1, 0: there is none yet, -EINTR: a signal came while waiting, whose handler has no SA_RESTART, or a negative errno.
  */
 int bfuse_next_log(struct bfuse *bfuse, struct bfuse_log *log);
 
@@ -296,7 +298,7 @@ struct bfuse_chunk_map {
  * bfuse_map_chunks - be presented only what touches chunks whose bit is set; see struct bfuse_chunks.
  * @chunk_shift: BFUSE_CHUNK_SHIFT_MIN to BFUSE_CHUNK_SHIFT_MAX.
  * @set: how bits begin, but for those of an earlier bitmap with the same chunks, which are kept.
- * @map: out: the caller's, for bfuse_unmap_chunks(), also after the attachment has ended.
+ * @map: out: the caller's, for bfuse_unmap_chunks(), also after the attachment has ended. Not inherited by fork(2).
  *
  * To follow a device that has grown or shrunk call it again with another @map, then use that one and unmap the old one. Returns 0
  * or a negative errno of BFUSE_CHUNKS, after which all is as it was, or mmap(2), after which everything is presented.
@@ -385,8 +387,9 @@ int bfuse_mark_read(struct bfuse *bfuse, const struct bfuse_mark *mark, bfuse_ma
 int bfuse_mark_end(struct bfuse *bfuse, uint32_t attachment);
 
 /*
- * Queues. All functions of one queue that take entries out (bfuse_queue_get(), bfuse_queue_wait()) belong to one thread
- * at a time; the rest may be called by any thread at any time.
+ * Queues. All functions of one queue that take entries out (bfuse_queue_get(), bfuse_queue_wait(),
+ * bfuse_queue_prep_wait(), bfuse_queue_waited()) belong to one thread at a time; of a request, one at a time may fetch
+ * or store, and not beside its verdict; the rest may be called by any thread at any time.
  */
 
 /**
@@ -491,7 +494,8 @@ const void *bfuse_queue_window(const struct bfuse_queue *queue, uint64_t tag);
  * bfuse_queue_fetch - copy data of a write or of a held read that waits for its verdict, of any length.
  * @offset, @length: bytes within the request.
  *
- * Returns 0, -ENOENT: it doesn't wait for a verdict, -EINVAL: no data there.
+ * Returns 0, -ENOENT: it doesn't wait for a verdict, or another thread fetches or stores, -EINVAL: no data there, -ENOMEM, -EFAULT:
+ * the verdict is still owed.
  */
 int bfuse_queue_fetch(struct bfuse_queue *queue, uint64_t tag, void *buffer, uint32_t offset, uint32_t length);
 
@@ -598,13 +602,15 @@ struct bfuse_option {
  * @altitude: default; the command line may set another.
  * @summary: one line for --help.
  * @flags: BFUSE_FILTER_*.
- * @completes: its callbacks may return BFUSE_REPLY_COMPLETE or an error, now or later; without it the request passes and the
- *	log says so. This makes BFUSE_POLICY_ERROR the
+ * @completes: its callbacks may return BFUSE_REPLY_COMPLETE or an error, now or later. This makes BFUSE_POLICY_ERROR the
  *	default policy and the default for unknown operations: nothing gets past the filter when it is not there.
- * @modifies: they may return BFUSE_REPLY_MODIFY. The same holds.
- * @redirects, @mirrors, @copies: they may call bfuse_io_redirect(), _mirror(), _copy_before(). The same holds.
+ * @modifies: they may return BFUSE_REPLY_MODIFY. It includes @completes: what can't be changed can fail.
+ * @redirects, @mirrors, @copies: they may call bfuse_io_redirect(), _mirror(), _copy_before(). They include @completes, too.
+ *	A reply that needs one of these, which the filter has not, fails with EIO, and so does what is no reply at all; if it has
+ *	none of them, and no @held, the request passes. The log says so.
  * @payload: mask of operations whose data shall come along, see struct bfuse_interest; each needs a callback.
- * @layers: how many attachments bfuse_main() makes on each device: at the altitude, and those directly below it. 0 stands for 1.
+ * @layers: how many attachments bfuse_main() makes on each device that --device names: at the altitude, and those directly below
+ *	it. 0 stands for 1. On a device that comes by a rule it is one.
  * @queues, @depth, @slot_size: see struct bfuse_register; 0: one per CPU, 128, and 65536 if there is a payload.
  * @window_size: 0: all payload is copied; else data of @map_min (0: 65536) to so many bytes are shown where they are, which is
  *	cheaper: see struct bfuse_register. Then bfuse_io_data() gives the submitter's own memory, read only, unless the filter
@@ -620,8 +626,8 @@ struct bfuse_option {
  *	request that its deadline has settled.
  * @held: a request answered with BFUSE_REPLY_HOLD has completed, as @done says, and waits for the reply: BFUSE_REPLY_PASS
  *	completes it so, BFUSE_REPLY_MODIFY a successful read with other data, BFUSE_REPLY_COMPLETE with success (of a read
- *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. The last three need @completes.
- *	Like @completes it makes BFUSE_POLICY_ERROR the default.
+ *	with the data of bfuse_io_data() or _store()), an errno with that; BFUSE_REPLY_LATER. MODIFY needs @modifies.
+ *	It includes @completes.
  * @registered: the filter is registered, and nothing is attached yet: the place for bfuse_target(). 0, or a negative errno, with
  *	which bfuse_set_filter() then fails. With bfuse_main() it is also the place to start threads of one's own, as what bfuse_harden()
  *	does is done, and the process is the one that serves; for bfuse_start_confined() it is called in the parent.
@@ -644,7 +650,8 @@ struct bfuse_option {
  * @options: the filter's own options for bfuse_main().
  * @option: one of @options was given; value is NULL if it wants none. Returns NULL, or what is wrong with the value.
  * @configure: all options are known; may change @reg, which was derived from this table and the command line, for
- *	instance narrow @reg->defaults.ops. Returns NULL, or what is wrong. With --confine the last that may open files.
+ *	instance narrow @reg->defaults.ops. Returns NULL, or what is wrong. With --confine this and @registered are the last
+ *	that may open files.
  * @confinement: for --confine; NULL: as struct bfuse_confinement says.
  */
 struct bfuse_filter {
@@ -830,13 +837,14 @@ int bfuse_reply(struct bfuse_io *io, int reply);
 /**
  * bfuse_io_data - the data of a request, in one piece.
  * @data: out: for a write what is to be written, fetched now unless it came along; for a read before its reply the place
- *	where to put what it shall have, to be filled whole; in done() of a read with payload what was read; in held() of
- *	a read what was read. Changes take effect by BFUSE_REPLY_MODIFY. For a filter with @window_size that doesn't modify it may
- *	be read only.
+ *	where to put what it shall have, to be filled whole; in done() of a read with payload, that has not failed, what was read;
+ *	in held() of a read what was read. Changes take effect by BFUSE_REPLY_MODIFY. For a filter with @window_size that
+ *	doesn't modify it may be read only.
  *
  * Valid until the reply, or until done() returns. Returns the number of bytes there: the request's length, except in
  * done(), where it is at most slot_size. Or -EINVAL: the operation carries no data, -ENOENT: done() of a request that had
- * no payload, -ENOMEM.
+ * no payload or has failed; or its deadline, or the end of its device, has settled it before the reply, which has no effect any
+ * more; -ENOMEM.
  */
 ssize_t bfuse_io_data(struct bfuse_io *io, void **data);
 

@@ -51,8 +51,6 @@ static uint32_t verbs_of(const struct bfuse_filter *filter)
 {
 	uint32_t verbs = 1u << BFUSE_PASS;
 
-	if (filter->completes)
-		verbs |= 1u << BFUSE_COMPLETE;
 	if (filter->modifies)
 		verbs |= 1u << BFUSE_MODIFY;
 	if (filter->held)
@@ -63,6 +61,9 @@ static uint32_t verbs_of(const struct bfuse_filter *filter)
 		verbs |= 1u << BFUSE_MIRROR;
 	if (filter->copies)
 		verbs |= 1u << BFUSE_COPY_BEFORE;
+	/* Who does more than watch must be able to fail what it can't do: what it encrypts, say, must not pass as it is. */
+	if (filter->completes || verbs != 1u << BFUSE_PASS)
+		verbs |= 1u << BFUSE_COMPLETE;
 	return verbs;
 }
 

@@ -105,7 +105,7 @@ static ssize_t data_when_done(struct io *io, void **data)
 
 	if (!is_read(io))
 		return -EINVAL;
-	if (!(io->queue->bfuse->reg.defaults.payload & 1u << BFUSE_OP_READ))
+	if (!(io->done_flags & BFUSE_RQ_PAYLOAD))
 		return -ENOENT;
 	*data = slot(io);
 	return length < slot_size(io) ? length : slot_size(io);

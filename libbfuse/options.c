@@ -63,7 +63,7 @@ static const struct common_option common[] = {
 	{ { "realtime", NULL, "serve with real-time priority; callbacks must never compute for long" }, OPT_REALTIME },
 	{ { "spin", "US", "look for requests so long before sleeping, without system calls; takes two CPUs a queue" }, OPT_SPIN },
 	{ { "confine", "[=USER]", "serve in a process without privileges, of this user (nobody)" }, OPT_CONFINE },
-	{ { "drain", NULL, "begin when all I/O that was submitted before has completed" }, OPT_DRAIN },
+	{ { "drain", NULL, "begin when all I/O that was submitted to the devices named before has completed" }, OPT_DRAIN },
 	{ { "drain-timeout", "MS", "how long that may take; default: 30000" }, OPT_DRAIN_TIMEOUT },
 	{ { "ready-fd", "FD", "write a newline there when all devices are filtered" }, OPT_READY_FD },
 	{ { "verbose", NULL, "say more" }, OPT_VERBOSE },
@@ -362,6 +362,11 @@ static int check_command(const struct bfuse__command *command, const struct bfus
 	}
 	if (command->drain_ms && !command->drain) {
 		fprintf(stderr, "%s: --drain-timeout makes sense only with --drain\n", command->program);
+		return BFUSE_EXIT_USAGE;
+	}
+	if (command->drain && (command->nr_rules || !command->nr_devices)) {
+		fprintf(stderr, "%s: --drain is for devices that --device names; those that come otherwise would not be drained\n",
+			command->program);
 		return BFUSE_EXIT_USAGE;
 	}
 	if (command->drain && command->replace) {

@@ -42,7 +42,7 @@ static void take_reply(struct io *io, int reply)
 		return;
 	if (bfuse__reply_here(io, reply) != -EINVAL)
 		return;
-	bfuse__log(bfuse, LOG_ERR, "%s: the callback for %s returned %d, which is no reply here; the request fails",
+	bfuse__log(bfuse, LOG_ERR, "%s: the callback for %s returned %d, which is no reply here; that is taken for an error",
 		   bfuse->reg.name, bfuse_op_name(op), reply);
 	bfuse__reply_here(io, -EIO);
 }
@@ -81,6 +81,7 @@ static void handle_done(struct bfuse_queue *queue, const struct bfuse_request *d
 	struct io *io = &queue->ios[bfuse__index(queue, done->tag)];
 
 	io->done = true;
+	io->done_flags = done->flags;
 	if (bfuse->filter->done)
 		bfuse->filter->done(&io->public, done, bfuse->user);
 	bfuse__io_end(io);

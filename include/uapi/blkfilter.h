@@ -210,9 +210,9 @@ struct bfuse_request {
  * enum bfuse_verb - what a verdict can do with a request. The first are types of verdicts, the rest comes on top by flags.
  * A filter may only use what it listed in bfuse_interest.verdicts.
  * @BFUSE_PASS: on to the next lower altitude, at last to the device.
- * @BFUSE_COMPLETE: ends here with @status; nothing below sees it. A successful read takes its data from the slot, after
- *	BFUSE_VERDICT_STORED from what BFUSE_DATA stored, after BFUSE_VERDICT_ZERO reads as zeroes; bytes that nobody
- *	supplied read as zero, never as stale memory.
+ * @BFUSE_COMPLETE: ends here with @status; nothing below sees it. A successful read takes its data from the slot, which
+ *	must hold all of it: what the filter has not written there may be an earlier request's. With BFUSE_VERDICT_STORED it
+ *	takes what BFUSE_DATA stored, and bytes that nobody stored read as zero; with BFUSE_VERDICT_ZERO all of it does.
  * @BFUSE_REDIRECT: to another place instead: to @sector of @target. For a target of 0 that is another place of the same
  *	device, seen by lower altitudes only; any other device gets it from the top of its chain. For READ, WRITE, FLUSH
  *	(@sector is 0), DISCARD, WRITE_ZEROES and SECURE_ERASE; nothing reaches the place that it came for. It completes
@@ -250,7 +250,7 @@ enum bfuse_verb {
  * HOLD		PASS: when it has completed, a BFUSE_DONE with BFUSE_RQ_HELD says how, and waits for a second verdict with the
  *		same tag, under the same deadline and policy as the first. PASS lets it complete as it did; PASS with MODIFY
  *		completes a successful read with other data; COMPLETE ends it with that status, a read with data as said at
- *		BFUSE_COMPLETE. Other flags have no meaning there. BFUSE_DATA fetches the data of a held read, and stores for
+ *		BFUSE_COMPLETE. Other flags are refused there. BFUSE_DATA fetches the data of a held read, and stores for
  *		it. If the filter dies, policy PASS completes it as it did, ERROR fails it, and for HOLD the successor gets the
  *		request anew, as if it had not been done yet. ZONE_APPEND can't be held, nor can WRITE or WRITE_ZEROES
  *		to a zoned device.
@@ -504,7 +504,7 @@ struct bfuse_info {
  * @filter: out: id of the filter, unique until the module is unloaded.
  * @entries: out: entries of each ring, a power of two. The request ring has room for all that can be in flight.
  * @queue_bytes: out: bytes to map for each queue, with MAP_SHARED, PROT_READ | PROT_WRITE. Queue q is at file offset
- *	q * queue_bytes.
+ *	q * queue_bytes. No mapping of a filter is inherited by fork(2): the child maps it again.
  * @off_requests: out: offset of the request ring in the mapping (struct bfuse_request[entries]).
  * @off_verdicts: out: offset of the verdict ring (struct bfuse_verdict[entries]).
  * @off_slots: out: offset of the slots; that of a tag is off_slots + (tag & (depth - 1)) * slot_size.
@@ -600,9 +600,9 @@ enum bfuse_drained {
  * frozen for the last part. The file systems on the device are frozen meanwhile if they can be; one on a device that is stacked
  * on this one is not, nor are swap and databases: see @drained. Not from a thread that serves a filter which these may need.
  * Not with BFUSE_ATTACH_REPLACE; an attachment that takes over from a dead predecessor drains nothing.
- * ETIMEDOUT, EINTR (a signal came), ENXIO: the attachment is undone; requests that waited go on as if it had never been. What
- * hangs is in the kernel's log. EOPNOTSUPP with the flag also: the driver takes bios and does not count what it has under way (its
- * iostats are off).
+ * ETIMEDOUT, EINTR (a signal came), ENXIO (the device is gone, or somebody has detached it): the attachment is undone;
+ * requests that waited go on as if it had never been. What hangs is in the kernel's log. EOPNOTSUPP with the flag also:
+ * the driver takes bios and does not count what it has under way (its iostats are off).
  *
  * @altitude: 0, or where to attach instead of the filter's own altitude: a filter may have several attachments to a device.
  * @layer: 0 to BFUSE_LAYERS_MAX - 1, greater for a lower altitude of the same device, else EINVAL. Layers that
@@ -619,7 +619,7 @@ enum bfuse_drained {
  * ENOSPC: the filter's queues have fewer tags than it then has attachments to stacked devices, and one for the others.
  * ENOENT: no such filter, or this file is not registered. EACCES: @filter is not BFUSE_FILTER_ATTACHABLE. EBUSY: the
  * function submit_bio_noacct can't be hooked now (another module redirects it, or kernel.ftrace_enabled is 0).
- * ESHUTDOWN: the filter is dead.
+ * ESHUTDOWN: the filter is dead. ENOMEM.
  */
 struct bfuse_attach {
 	__u32	size;
@@ -637,7 +637,7 @@ struct bfuse_attach {
 };
 
 /* struct bfuse_detach.flags */
-#define BFUSE_DETACH_WAIT	(1u << 0)	/* return when the last request is answered; not in a serving thread */
+#define BFUSE_DETACH_WAIT	(1u << 0)	/* return when the last request has completed; not in a serving thread */
 
 /**
  * struct bfuse_detach - BFUSE_DETACH: end an attachment. Works on anybody's.
@@ -663,7 +663,7 @@ enum bfuse_reason {
 	BFUSE_REASON_NONE	= 0,
 	BFUSE_REASON_RING	= 1,	/* verdict_tail is over a ring ahead of verdict_head; nothing was consumed */
 	BFUSE_REASON_TAG	= 2,	/* no such tag in this queue */
-	BFUSE_REASON_STATE	= 3,	/* the tag is not waiting for a verdict: answered twice, or never delivered */
+	BFUSE_REASON_STATE	= 3,	/* the tag is not waiting for a verdict: answered twice, never delivered, or in BFUSE_DATA */
 	BFUSE_REASON_TYPE	= 4,	/* unknown type, or a verb that is not in bfuse_interest.verdicts */
 	BFUSE_REASON_FLAGS	= 5,	/* flag unknown, or senseless for this type and operation */
 	BFUSE_REASON_STATUS	= 6,	/* status not in the list at struct bfuse_verdict, or senseless */
@@ -818,10 +818,10 @@ struct bfuse_uring_enter {
  * @length: bytes; @offset + @length is at most the request's length.
  * @flags: BFUSE_DATA_*.
  *
- * Any thread may call it. Fetching works for operations that carry data to the device and for held reads, storing for
- * these and for reads to be completed, if bfuse_interest.verdicts lets the verdict use it; else EINVAL. Fetching gives the
- * request's own data, whatever was stored. ENOMEM.
- * ENOENT: no such tag, or it does not wait for a verdict (any more).
+ * Any thread may call it; one at a time for a request, and not beside its verdict. Fetching works for operations that
+ * carry data to the device and for held reads, storing for these and for reads to be completed, if
+ * bfuse_interest.verdicts lets the verdict use it; else EINVAL. Fetching gives the request's own data, whatever was
+ * stored. ENOMEM. ENOENT: no such tag, or it does not wait for a verdict (any more), or another thread is at it.
  */
 struct bfuse_data {
 	__u32	size;
@@ -1287,7 +1287,7 @@ enum bfuse_log_event {
 /**
  * struct bfuse_log - BFUSE_LOG: read the module's log of events. On any file.
  * @size: sizeof(struct bfuse_log).
- * @flags: BFUSE_LOG_*.
+ * @flags: in: BFUSE_LOG_*; out: 0.
  * @seq: in: number of the wanted entry, from 1; out: of the one answered, which is greater if those between were overwritten.
  *	The log keeps the last 256.
  * @time: out: CLOCK_REALTIME, nanoseconds.
@@ -1297,7 +1297,7 @@ enum bfuse_log_event {
  * @attachment, @filter, @altitude, @pid, @name: out: whose.
  * @major, @minor, @device: out: of the device.
  *
- * ENOENT: there is none yet. EINTR: a signal came while waiting.
+ * ENOENT: there is none yet. EINTR: a signal came while waiting, whose handler has no SA_RESTART.
  */
 struct bfuse_log {
 	__u32	size;

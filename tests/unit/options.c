@@ -167,6 +167,10 @@ START_TEST(test_mistakes)
 		{ "--confine=5x", "test: --confine 5x: a user other than root is wanted\n" },
 		{ "--confine=no.such.user", "test: --confine no.such.user: a user other than root is wanted\n" },
 		{ "--device x --drain-timeout 5", "test: --drain-timeout makes sense only with --drain\n" },
+		{ "--device x --match y --drain",
+		  "test: --drain is for devices that --device names; those that come otherwise would not be drained\n" },
+		{ "--attachable --drain",
+		  "test: --drain is for devices that --device names; those that come otherwise would not be drained\n" },
 		{ "--device x --drain --replace",
 		  "test: --drain and --replace exclude each other: a predecessor has seen what came before\n" },
 		{ "--value bad", "test: --value bad: something good is wanted\n" },
@@ -176,6 +180,7 @@ START_TEST(test_mistakes)
 	ck_assert_int_eq(parse(&command, cases[_i][0]), BFUSE_EXIT_USAGE);
 	ck_assert_str_eq(messages, cases[_i][1]);
 	free(command.devices);
+	free(command.rules);
 }
 END_TEST
 
@@ -188,7 +193,7 @@ Suite *options_suite(void)
 	tcase_add_test(tests, test_drain);
 	tcase_add_test(tests, test_defaults);
 	tcase_add_test(tests, test_rules);
-	tcase_add_loop_test(tests, test_mistakes, 0, 28);
+	tcase_add_loop_test(tests, test_mistakes, 0, 30);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -18,6 +18,7 @@ static struct bfuse_io *later;
 static unsigned int dones, ended;
 static int detach_status;
 static bool head_moved;
+static ssize_t done_bytes;
 /* Check's assertions are for the test's own thread only; callbacks count what is wrong. */
 static unsigned int wrong;
 
@@ -40,8 +41,11 @@ static int handle(struct bfuse_io *io, void *user)
 
 static void handle_done(struct bfuse_io *io, const struct bfuse_request *done, void *user)
 {
+	void *data;
+
 	(void)user;
-	wrong += io->user != io || io->request.tag != done->tag || done->status != -EIO;
+	done_bytes = bfuse_io_data(io, &data);
+	wrong += io->user != io || io->request.tag != done->tag || done->status != (done->flags ? 0 : -EIO);
 	head_moved = fake_head(0)->request_head == fake_head(0)->request_tail;
 	dones++;
 }
@@ -156,6 +160,20 @@ START_TEST(test_notify)
 }
 END_TEST
 
+/* Of a read that has failed the slot has what was there before. */
+START_TEST(test_data_when_done)
+{
+	struct bfuse_request good = { .kind = BFUSE_DONE, .tag = 7, .flags = BFUSE_RQ_PAYLOAD };
+	struct bfuse_request bad = { .kind = BFUSE_DONE, .tag = 7, .status = -EIO };
+
+	ask(BFUSE_OP_READ, 8192, 0, BFUSE_REPLY_NOTIFY);
+	fake_push(1, _i ? &bad : &good);
+	fake_request(1, BFUSE_OP_FLUSH, 6, 0, 0);
+	fake_wait_verdicts(2);
+	ck_assert_int_eq(done_bytes, _i ? -ENOENT : 4096);
+}
+END_TEST
+
 START_TEST(test_errors)
 {
 	static const struct {
@@ -191,25 +209,51 @@ static int complete(struct bfuse_io *io, void *user)
 	return -EPERM;
 }
 
-/* What the filter did not promise passes, and its author is told. */
+/* What becomes of a write whose callback replies what the filter has not promised. */
+static const struct bfuse_verdict *verdict_of(const struct bfuse_filter *other)
+{
+	fake_reset();
+	bfuse = new_handle();
+	ck_assert_int_eq(bfuse_set_filter(bfuse, other, NULL, NULL), 0);
+	ck_assert_int_eq(bfuse_start(bfuse), 0);
+	ck_assert_int_eq(bfuse_attach_fd(bfuse, 0, "/dev/test", NULL, NULL), 0);
+	fake_request(0, BFUSE_OP_WRITE, 3, 8, 4096);
+	fake_wait_verdicts(1);
+	bfuse_stop(bfuse);
+	ck_assert_int_eq(bfuse_wait(bfuse), 0);
+	bfuse_free(bfuse);
+	return &fake.verdicts[0];
+}
+
+/* Who only watches lets it pass, and the author is told. */
 START_TEST(test_unpromised_error_passes)
 {
 	static const struct bfuse_filter observer = {
 		.size = sizeof(observer), .name = "o", .altitude = 1, .queues = 1, .write = complete
 	};
 
-	fake_reset();
-	bfuse = new_handle();
-	ck_assert_int_eq(bfuse_set_filter(bfuse, &observer, NULL, NULL), 0);
-	ck_assert_int_eq(bfuse_start(bfuse), 0);
-	ck_assert_int_eq(bfuse_attach_fd(bfuse, 0, "/dev/test", NULL, NULL), 0);
-	fake_request(0, BFUSE_OP_WRITE, 3, 8, 4096);
-	fake_wait_verdicts(1);
-	ck_assert_uint_eq(fake.verdicts[0].type, BFUSE_PASS);
+	ck_assert_uint_eq(verdict_of(&observer)->type, BFUSE_PASS);
 	ck_assert(strstr(log_lines, ".completes"));
-	bfuse_stop(bfuse);
-	ck_assert_int_eq(bfuse_wait(bfuse), 0);
-	bfuse_free(bfuse);
+}
+END_TEST
+
+static int modify(struct bfuse_io *io, void *user)
+{
+	(void)io, (void)user;
+	return BFUSE_REPLY_MODIFY;
+}
+
+/* What can't be encrypted must not pass as it is. */
+START_TEST(test_modifier_fails)
+{
+	static const struct bfuse_filter modifiers[] = {
+		{ .size = sizeof(*modifiers), .name = "m", .altitude = 1, .queues = 1, .modifies = true, .write = complete },
+		{ .size = sizeof(*modifiers), .name = "m", .altitude = 1, .queues = 1, .modifies = true, .write = modify },
+	};
+	const struct bfuse_verdict *verdict = verdict_of(&modifiers[_i]);
+
+	ck_assert_uint_eq(verdict->type, BFUSE_COMPLETE);
+	ck_assert_int_eq(verdict->status, _i ? -EIO : -EPERM);
 }
 END_TEST
 
@@ -430,9 +474,11 @@ Suite *run_suite(void)
 	tcase_add_test(served, test_pass);
 	tcase_add_test(served, test_notify);
 	tcase_add_loop_test(served, test_errors, 0, 6);
+	tcase_add_loop_test(served, test_data_when_done, 0, 2);
 	tcase_add_test(served, test_modify_without_data_fails);
 	tcase_add_test(served, test_hold);
 	tcase_add_test(others, test_unpromised_error_passes);
+	tcase_add_loop_test(others, test_modifier_fails, 0, 2);
 	tcase_add_test(served, test_zone_append_cannot_complete);
 	tcase_add_test(served, test_read_without_data_is_zero);
 	tcase_add_test(served, test_read_into_slot);
