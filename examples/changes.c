@@ -11,8 +11,8 @@
  * device, or better from a snapshot that was taken after the line that ends the generation. With --merge each generation has all
  * of those before it: for a backup that is always made from the first one.
  *
- * If this process dies the kernel goes on to mark, and the next one on the same device carries on where it ended; it says so, for
- * what the last generation before that said may not have been read by anybody. To give up the marks end it by a signal that it can
+ * If this process dies the kernel goes on to mark, and the next one on the same device carries on where it ended; it says so. Its
+ * first generation has all of the last one before it, too, which may not have been read to its end. To give up the marks end it by a signal that it can
  * see, or use bfuse detach. When it ends with an error they stay, too.
  */
 #include <bfuse.h>
@@ -35,6 +35,7 @@ struct changes {
 	int interval_ms;
 	uint32_t drain_ms;
 	uint32_t flags;
+	uint32_t first_flags; /* in addition, for the first generation */
 	bool json;
 
 	uint64_t generation; /* the one that is being printed */
@@ -123,6 +124,8 @@ static int begin(struct changes *changes)
 				       &mark);
 	if (err)
 		return err;
+	if (mark.flags & BFUSE_MARK_INHERITED)
+		changes->first_flags = BFUSE_MARK_MERGE;
 	if (changes->json)
 		printf("{\"ready\":true,\"inherited\":%s}\n", mark.flags & BFUSE_MARK_INHERITED ? "true" : "false");
 	else
@@ -151,10 +154,11 @@ static int print_range(uint64_t sector, uint64_t sectors, void *user)
 static int print_generation(struct changes *changes)
 {
 	struct bfuse_mark mark;
-	int err = bfuse_mark_switch(changes->bfuse, changes->attachment, changes->flags, &mark);
+	int err = bfuse_mark_switch(changes->bfuse, changes->attachment, changes->flags | changes->first_flags, &mark);
 
 	if (err)
 		return err;
+	changes->first_flags = 0;
 	changes->generation = mark.generation;
 	changes->sectors = 0;
 	err = bfuse_mark_read(changes->bfuse, &mark, print_range, changes);

@@ -385,12 +385,20 @@ static const char *configure(struct bfuse_register *reg, void *user)
 static int registered(struct bfuse *bfuse, void *user)
 {
 	struct trace *trace = user;
+	pthread_attr_t attr;
 	sigset_t all, old;
 
 	trace->bfuse = bfuse;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	trace->started = !pthread_create(&trace->writer, NULL, write_records, trace);
+	pthread_attr_init(&attr);
+	/* Real-time priority is for what serves. */
+	if (sched_getscheduler(0) == SCHED_RR) {
+		pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+		pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
+	}
+	trace->started = !pthread_create(&trace->writer, &attr, write_records, trace);
+	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return trace->started ? 0 : -EAGAIN;
 }

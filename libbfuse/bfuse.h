@@ -63,7 +63,8 @@ enum bfuse_exit {
 typedef void (*bfuse_log_fn)(void *user, int level, const char *line);
 
 /**
- * bfuse_new - make a handle.
+ * bfuse_new - make a handle. Of the file descriptors 0 to 2 those that are closed become /dev/null: a file that is opened later
+ * must not be taken for standard error.
  *
  * Returns it, to be ended with bfuse_free(), or NULL if there is no memory. Any thread.
  */

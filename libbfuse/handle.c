@@ -12,12 +12,25 @@
 
 #define DEFAULT_DEPTH 128
 
+/* Where one is closed the next file to be opened would get its number, be it a store: and then what is printed. */
+static void fill_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 struct bfuse *bfuse_new(void)
 {
 	struct bfuse *bfuse = calloc(1, sizeof(*bfuse));
 
 	if (!bfuse)
 		return NULL;
+	fill_standard_files();
 	bfuse->fd = -1;
 	bfuse->control = -1;
 	bfuse->wake = -1;

@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,7 +191,7 @@ static int run_ward(struct bfuse *bfuse, struct bfuse__command *command, const s
 	struct bfuse_confinement how = { .size = sizeof(how) };
 	int status, err;
 
-	if (command->ready_fd >= 0)
+	if (command->ready_fd > STDERR_FILENO)
 		close(command->ready_fd);
 	signal(SIGPIPE, SIG_IGN);
 	status = configure(command, filter, user);
@@ -257,9 +258,16 @@ static int run_confined(struct bfuse *bfuse, struct bfuse__command *command, con
 
 static int run_command(struct bfuse__command *command, const struct bfuse_filter *filter, void *user)
 {
-	struct bfuse *bfuse = bfuse_new();
+	struct bfuse *bfuse;
 	int status;
 
+	/* Before anything is opened, which could get its number, and be closed for it. */
+	if (command->ready_fd >= 0 && fcntl(command->ready_fd, F_GETFD) < 0) {
+		fprintf(stderr, "%s: --ready-fd %d: %s; give an open file descriptor\n", command->program, command->ready_fd,
+			strerror(errno));
+		return BFUSE_EXIT_USAGE;
+	}
+	bfuse = bfuse_new();
 	if (!bfuse) {
 		fprintf(stderr, "%s: no memory\n", command->program);
 		return BFUSE_EXIT_OTHER;

@@ -46,5 +46,6 @@ void bfuse__ready(struct bfuse *bfuse, int fd)
 		return;
 	if (write(fd, "\n", 1) != 1)
 		bfuse__log(bfuse, LOG_WARNING, "--ready-fd %d: %s", fd, strerror(errno));
-	close(fd);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }

@@ -135,14 +135,17 @@ static void put_checked(struct program *program, long nr, unsigned int argument,
 	put_checked(program, nr, argument, mask, (const unsigned int[]){ __VA_ARGS__ }, \
 		    ARRAY_SIZE(((const unsigned int[]){ __VA_ARGS__ })))
 
+/* As glibc asks from 2.42 on; its headers don't have it beside TCGETS. */
+#define TCGETS2_LOW 0x542a
+
 /* First, as it is what a serving thread does all day. Asking whether a file is a terminal is stdio's. */
 static void put_ioctl(struct program *program)
 {
-	unsigned int values[ARRAY_SIZE(serving) + 1] = { TCGETS & 0xffff };
+	unsigned int values[ARRAY_SIZE(serving) + 2] = { TCGETS & 0xffff, TCGETS2_LOW };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(serving); i++)
-		values[i + 1] = _IOC(0, BFUSE_IOCTL_TYPE, serving[i], 0);
+		values[i + 2] = _IOC(0, BFUSE_IOCTL_TYPE, serving[i], 0);
 	put_checked(program, SYS_ioctl, 1, 0xffff, values, ARRAY_SIZE(values));
 }
 

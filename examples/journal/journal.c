@@ -4,10 +4,10 @@
  *
  *	journal --device /dev/vda --log /var/log/vda.journal [--with uring|aio]
  *
- * A line has 64 bytes: time in nanoseconds, process, operation, first sector, bytes. One thread does everything in one loop: it
- * waits for requests, for the end of its own writes to the journal, and for signals, by io_uring (uring.c) or, where there is none
- * or it is disabled (sysctl kernel.io_uring_disabled), by epoll and libaio (aio.c). Lines are written together: while a batch is
- * under way the next one gathers.
+ * A line has 64 bytes: time in nanoseconds since 1970, process, operation, first sector, bytes. One thread does everything in one
+ * loop: it waits for requests, for the end of its own writes to the journal, and for signals, by io_uring (uring.c) or, where there
+ * is none or it is disabled (sysctl kernel.io_uring_disabled), by epoll and libaio (aio.c). Lines are written together: while a
+ * batch is under way the next one gathers.
  *
  * The journal can't be on the device itself. A filter doesn't see the I/O of its own process, but it does see what the file system
  * writes for it: that would want a line before it is done, and the line, that it is done. The same disk is refused, also with dm,
@@ -28,20 +28,44 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define OPS                                                                                                            \
-	(1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_DISCARD | 1u << BFUSE_OP_SECURE_ERASE | 1u << BFUSE_OP_WRITE_ZEROES |   \
-	 1u << BFUSE_OP_ZONE_APPEND | 1u << BFUSE_OP_ZONE_RESET | 1u << BFUSE_OP_ZONE_RESET_ALL |                      \
+#define OPS                                                                                                          \
+	(1u << BFUSE_OP_WRITE | 1u << BFUSE_OP_DISCARD | 1u << BFUSE_OP_SECURE_ERASE | 1u << BFUSE_OP_WRITE_ZEROES | \
+	 1u << BFUSE_OP_ZONE_APPEND | 1u << BFUSE_OP_ZONE_RESET | 1u << BFUSE_OP_ZONE_RESET_ALL |                    \
 	 1u << BFUSE_OP_ZONE_FINISH)
 
-static void format_line(char *line, const struct bfuse_request *request)
+/* Of OPS, so short that a line has room for them. */
+static const char *const names[BFUSE_OP_COUNT] = {
+	[BFUSE_OP_WRITE] = "write",
+	[BFUSE_OP_DISCARD] = "discard",
+	[BFUSE_OP_SECURE_ERASE] = "erase",
+	[BFUSE_OP_WRITE_ZEROES] = "zeroes",
+	[BFUSE_OP_ZONE_APPEND] = "append",
+	[BFUSE_OP_ZONE_RESET] = "reset",
+	[BFUSE_OP_ZONE_RESET_ALL] = "reset-all",
+	[BFUSE_OP_ZONE_FINISH] = "finish",
+};
+
+/* What a time of CLOCK_MONOTONIC, which begins anew with each boot, lacks to CLOCK_REALTIME. */
+static int64_t since_1970(void)
 {
+	struct timespec real, monotonic;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	return (real.tv_sec - monotonic.tv_sec) * 1000000000ll + real.tv_nsec - monotonic.tv_nsec;
+}
+
+static void format_line(char *line, const struct bfuse_request *request, int64_t epoch)
+{
+	const char *name = request->op < BFUSE_OP_COUNT && names[request->op] ? names[request->op] : "other";
 	char text[LINE + 1];
 
 	/* Times and processes have room to spare; whatever comes, a line has its length. */
-	snprintf(text, sizeof(text), "%20llu %8u %-9.9s %12llu %9u", (unsigned long long)request->time, request->tgid,
-		 bfuse_op_name(request->op), (unsigned long long)request->sector, request->length);
+	snprintf(text, sizeof(text), "%20lld %8u %-9.9s %12llu %9u", (long long)((int64_t)request->time + epoch),
+		 request->tgid, name, (unsigned long long)request->sector, request->length);
 	memset(line, ' ', LINE - 1);
 	memcpy(line, text, strnlen(text, LINE - 1));
 	line[LINE - 1] = '\n';
@@ -51,13 +75,14 @@ static void format_line(char *line, const struct bfuse_request *request)
 static void write_lines(struct journal *journal)
 {
 	size_t bytes = journal->carry, padded;
+	int64_t epoch = since_1970();
 	unsigned int i;
 	int err;
 
 	if (journal->nr_writing || !journal->nr_waiting)
 		return;
 	for (i = 0; i < journal->nr_waiting; i++, bytes += LINE)
-		format_line(journal->buffer + bytes, &journal->waiting[i]);
+		format_line(journal->buffer + bytes, &journal->waiting[i], epoch);
 	memcpy(journal->writing, journal->waiting, journal->nr_waiting * sizeof(journal->waiting[0]));
 	journal->nr_writing = journal->nr_waiting;
 	journal->nr_waiting = 0;
@@ -90,10 +115,12 @@ void journal_written(struct journal *journal, long result)
 		journal->carry = bytes - full;
 		journal->offset += (off_t)full;
 		memmove(journal->buffer, journal->buffer + full, journal->carry);
-	} else {
-		fprintf(stderr, "journal: %s; %u writes fail\n", result < 0 ? strerror((int)-result) : "short write",
-			journal->nr_writing);
 	}
+	if (ok && journal->failing)
+		journal_say("lines can be written again");
+	else if (!ok && !journal->failing)
+		journal_say("%s; what can't have its line fails", result < 0 ? strerror((int)-result) : "short write");
+	journal->failing = !ok;
 	journal->nr_writing = 0;
 	write_lines(journal);
 }
@@ -155,7 +182,7 @@ static int begin(struct journal *journal, const char *device)
 		err = bfuse_attach(journal->bfuse, device, NULL, &journal->attachment);
 	if (!err) {
 		journal->attachments = 1;
-		fprintf(stderr, "journal: attached to %s, with %s\n", device, journal->backend->name);
+		journal_say("attached to %s, with %s", device, journal->backend->name);
 	}
 	return err;
 }

@@ -38,6 +38,7 @@ struct journal {
 	uint32_t attachment;
 	unsigned int attachments; /* 1, then 0 */
 	bool answered; /* since a backend has handed over verdicts */
+	bool failing; /* the last lines could not be written */
 	unsigned long long lines;
 	int error;
 };
@@ -63,5 +64,6 @@ extern const struct backend aio_backend;
 void journal_requests(struct journal *journal);
 void journal_written(struct journal *journal, long result);
 void journal_signal(struct journal *journal);
+void journal_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -73,6 +73,25 @@ check writes 1 0
 [[ -z $("$BLKFILTER/bin/bfuse" list) ]] || fail "$("$BLKFILTER/bin/bfuse" list)"
 (($(lines mnt/uring) > 701)) || fail "the journal was not appended to"
 
+# Standard error that takes nothing is not for the disk to wait for.
+mkfifo full
+exec {pipe}<>full
+head -c 65536 /dev/zero >&$pipe
+"$BLKFILTER/bin/journal" --device "$DISK1" --log mnt/aio >/dev/null 2>full &
+FILTER=$!
+FILTER_PIDS+=("$FILTER")
+is_there() {
+	[[ $("$BLKFILTER/bin/bfuse" list) ]]
+}
+wait_until 10 is_there
+check timeout 10 dd if=/dev/zero of="$DISK1" bs=4k count=1 oflag=direct status=none
+stop_filter
+exec {pipe}>&-
+
+# Times are those of the clock on the wall.
+age=$(($(date +%s) - $(awk 'NF { at = int($1 / 1000000000) } END { print at }' mnt/aio)))
+((age >= 0 && age < 60)) || fail "$age s ago: $(tail -n 1 mnt/aio)"
+
 # A line that can't be written is a write that fails.
 for bytes in 1M 4k 4k; do
 	# What it reserved for its own use ext4 gives back when it has written.
