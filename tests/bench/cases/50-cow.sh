@@ -16,6 +16,7 @@ touch_all() {
 		--iodepth=32 --disk_util=0 --output=touch.log || fail "fio: $(cat touch.log)"
 }
 
+measure_all bare-steady
 if planned cow-first cow-steady; then
 	store=$(null_blk_create store size=1048576 irqmode=0 max_sectors=2560)
 	serve "$BLKFILTER/bin/bench-cow" "$NULL" "$store"
