@@ -66,7 +66,8 @@ fails() {
 	check fio --name=lenient --filename="$DISK0" --rw=write --bs=256k --size=8m --direct=1 --verify=crc32c --output=lenient.out
 	stop_filter "$FILTER"
 	grep -q 'mirrors [1-9]' "filter.$FILTERS.out" || fail "$1: $(<"filter.$FILTERS.out")"
-	"$BLKFILTER/bin/bfuse" events --all --past | grep -q "mirror failed: " || fail "$1: not in the log"
+	"$BLKFILTER/bin/bfuse" events --all --past >events
+	grep -q "mirror failed: " events || fail "$1: not in the log: $(<events)"
 }
 
 check dmsetup create error --table "0 98304 error"
