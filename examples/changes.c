@@ -12,8 +12,8 @@
  * of those before it: for a backup that is always made from the first one.
  *
  * If this process dies the kernel goes on to mark, and the next one on the same device carries on where it ended; it says so. Its
- * first generation has all of the last one before it, too, which may not have been read to its end. To give up the marks end it by a signal that it can
- * see, or use bfuse detach. When it ends with an error they stay, too.
+ * first generation has all of the last one before it, too, which may not have been read to its end. To give up the marks end it by
+ * a signal that it can see, or use bfuse detach. When it ends with an error they stay, too.
  */
 #include <bfuse.h>
 #include <errno.h>
