@@ -17,12 +17,26 @@ static size_t window_bytes(const struct bfuse_register *reg)
 	return (size_t)reg->depth * reg->window_size;
 }
 
-static void *map_file(const struct bfuse *bfuse, size_t bytes, int protection, uint64_t offset)
+static void *map_file(const struct bfuse *bfuse, void *hint, size_t bytes, int protection, uint64_t offset)
 {
-	return mmap(NULL, bytes, protection, MAP_SHARED, bfuse->fd, (off_t)offset);
+	return mmap(hint, bytes, protection, MAP_SHARED, bfuse->fd, (off_t)offset);
 }
 
-/* The data of large requests, if the filter wants them so. */
+/* A free place for so many bytes, at a multiple of @align, a power of two; for now, and NULL if there is none. */
+static void *aligned_place(size_t bytes, size_t align)
+{
+	void *place = mmap(NULL, bytes + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (place == MAP_FAILED)
+		return NULL;
+	munmap(place, bytes + align);
+	return (void *)(((uintptr_t)place + align - 1) & ~(uintptr_t)(align - 1));
+}
+
+/*
+ * The data of large requests, if the filter wants them so. The kernel fills and empties the page tables of one window at a time: one that
+ * does not begin at a multiple of its size may lie in one more than it must.
+ */
 static int map_windows(struct bfuse_queue *queue)
 {
 	const struct bfuse_register *reg = &queue->bfuse->reg;
@@ -32,7 +46,8 @@ static int map_windows(struct bfuse_queue *queue)
 
 	if (!bytes)
 		return 0;
-	map = map_file(queue->bfuse, bytes, PROT_READ, reg->off_windows + queue->number * (uint64_t)bytes);
+	map = map_file(queue->bfuse, aligned_place(bytes, reg->window_size), bytes, PROT_READ,
+		       reg->off_windows + queue->number * (uint64_t)bytes);
 	if (map == MAP_FAILED) {
 		err = -errno;
 		return bfuse__fail(queue->bfuse, err, BFUSE_EXIT_OTHER, "%s: can't map the windows of queue %u (%zu bytes): %s",
@@ -46,7 +61,7 @@ int bfuse__queue_map(struct bfuse *bfuse, unsigned int number)
 {
 	const struct bfuse_register *reg = &bfuse->reg;
 	struct bfuse_queue *queue = &bfuse->queues[number];
-	void *map = map_file(bfuse, reg->queue_bytes, PROT_READ | PROT_WRITE, number * reg->queue_bytes);
+	void *map = map_file(bfuse, NULL, reg->queue_bytes, PROT_READ | PROT_WRITE, number * reg->queue_bytes);
 	int err;
 
 	if (map == MAP_FAILED) {

@@ -514,7 +514,8 @@ struct bfuse_info {
  * BFUSE_RQ_MAPPED in the request, of a READ in the BFUSE_DONE with BFUSE_RQ_HELD, says so; otherwise they are copied to the slot as
  * ever. The windows of queue q are @depth * @window_size bytes at file offset @off_windows + q * @depth * @window_size, to be mapped as
  * a whole with MAP_SHARED and PROT_READ; that of a tag is at (tag & (depth - 1)) * @window_size. What nobody touches costs nothing;
- * the first touch maps all of the request.
+ * the first touch maps all of the request. At an address that is a multiple of @window_size no window needs more page tables than it
+ * must, which is cheaper.
  *
  *	- They can be read until the verdict is handed over; from then on, or when the deadline, a detach or the death of the
  *	  filter has settled the request, a touch raises SIGBUS. So does one of a window of no such request, and one behind the data.

@@ -113,6 +113,23 @@ START_TEST(test_registration)
 }
 END_TEST
 
+/* So that none lies in more page tables than it must, as each costs a walk. */
+START_TEST(test_windows_are_aligned)
+{
+	struct bfuse_register reg = { .name = "aligned", .altitude = 1, .nr_queues = 4, .depth = 2, .slot_size = 4096,
+				      .window_size = 1 << 20 };
+	unsigned int queue;
+
+	fake_reset();
+	fake.features = BFUSE_F_MAPPED;
+	bfuse = new_handle();
+	ck_assert_int_eq(bfuse_register(bfuse, &reg), 0);
+	for (queue = 0; queue < reg.nr_queues; queue++)
+		ck_assert_uint_eq((uintptr_t)bfuse_queue_window(bfuse_queue(bfuse, queue), 1) % reg.window_size, 0);
+	bfuse_free(bfuse);
+}
+END_TEST
+
 /* They are a matter of cost only. */
 START_TEST(test_module_without)
 {
@@ -229,6 +246,7 @@ Suite *window_suite(void)
 	TCase *tcase = tcase_create("window");
 
 	tcase_add_test(tcase, test_registration);
+	tcase_add_test(tcase, test_windows_are_aligned);
 	tcase_add_test(tcase, test_module_without);
 	tcase_add_test(tcase, test_no_payload_no_windows);
 	tcase_add_test(tcase, test_write_is_shown);
