@@ -42,7 +42,7 @@ add_jobs() {
 		--iodepth_batch="$batch" --iodepth_batch_complete_min="$batch"
 		--iomem="$([[ $3 == 4096 ]] && echo malloc || echo shmhuge)"
 		--filename="$device" --direct=1 --size="$span" --io_size=100G --norandommap --randrepeat=0
-		--disk_util=0 --stonewall
+		--disk_util=0 --stonewall --scramble_buffers=0
 		--exec_prerun="$ask" --exec_postrun="$ask"
 	)
 	jobs+=(
