@@ -274,25 +274,78 @@ void bf_tag_free(struct bf_request *rq);
 void bf_tag_finish(struct bf_request *rq);
 
 /* lane.c: who waits, and who must leave tags to others */
+static inline struct bf_lane *bf_lane_of(struct bf_attachment *att, const struct bf_queue *q)
+{
+	return &att->lanes[q->number];
+}
+
+/*
+ * A tag is kept while its bio is below. If what is below is filtered by the same filter (dm over a disk, say), the bios
+ * there need tags of the same queue before it comes back. So lanes of stacked devices leave a tag to each other such
+ * lane that has none, and one to the hardware, whose tags come back by themselves: the lowest can always go on.
+ */
+static inline u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q)
+{
+	if (likely(!lane->stacked))
+		return 0;
+	return (lane->nr_tags ? q->nr_idle_stacked : 0) + !!q->nr_hardware;
+}
+
+void bf_lane_put_last(struct bf_lane *lane, struct bf_queue *q);
+
+/* These two under the lock: what counts in the lane keeps its attachment. */
+static inline void bf_lane_get(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (!lane->nr_tags++ && lane->stacked)
+		q->nr_idle_stacked--;
+}
+
+static inline void bf_lane_put(struct bf_lane *lane, struct bf_queue *q)
+{
+	if (!--lane->nr_tags)
+		bf_lane_put_last(lane, q);
+}
+
 void bf_lane_add(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_del(struct bf_lane *lane, struct bf_queue *q);
-void bf_lane_get(struct bf_lane *lane, struct bf_queue *q);
-void bf_lane_put(struct bf_lane *lane, struct bf_queue *q);
 void bf_lane_join(struct bf_lane *lane);
 void bf_lane_part(struct bf_lane *lane);
 bool bf_lane_may_go(const struct bf_lane *lane, const struct bf_queue *q);
 struct bf_lane *bf_lane_next(struct bf_queue *q);
-u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q);
 bool bf_lane_is_hopeless(const struct bf_lane *lane, const struct bf_queue *q, u32 lost);
 void bf_lane_wait(struct bf_lane *lane, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
 		  bool again);
 
 /* layer.c: several attachments of a filter to one device, in one crossing */
-void bf_layers_join(struct bf_request *rq, struct bio *bio);
+void bf_layers_join_others(struct bf_request *rq, struct bio *bio);
 struct bf_attachment *bf_layer(const struct bf_request *rq, u8 layer);
-void bf_layers_take(struct bf_request *rq, struct bf_attachment *from);
-void bf_layers_part(struct bf_request *rq);
+void bf_layers_take_from(struct bf_request *rq, struct bf_attachment *from);
+void bf_layers_part_others(struct bf_request *rq);
 u32 bf_layers_verdicts(const struct bf_request *rq);
+
+/* Under the lock: @rq is to be delivered to its attachment, and to those that stand directly below. */
+static inline void bf_layers_join(struct bf_request *rq, struct bio *bio)
+{
+	rq->layers = 1u << rq->att->layer;
+	if (unlikely(rq->att->filter->layered))
+		bf_layers_join_others(rq, bio);
+}
+
+/* Under the lock: @rq, whose verdict was accepted as that of its attachment, was with @from; those between pass it. */
+static inline void bf_layers_take(struct bf_request *rq, struct bf_attachment *from)
+{
+	if (unlikely(from->filter->layered))
+		bf_layers_take_from(rq, from);
+}
+
+/* Under the lock: the tag counts no longer, for anybody. */
+static inline void bf_layers_part(struct bf_request *rq)
+{
+	if (unlikely(rq->first->filter->layered))
+		bf_layers_part_others(rq);
+	rq->layers = 0;
+	bf_lane_put(bf_lane_of(rq->first, rq->queue), rq->queue);
+}
 
 /* ring.c: the kernel's end of the request ring */
 u32 bf_ring_room(const struct bf_queue *q);
@@ -350,7 +403,7 @@ int bf_server_suspend(struct bf_filter *f, unsigned long limit);
 void bf_server_resume(struct bf_filter *f);
 
 /* spin.c: verdicts without a system call */
-int bf_spin_init(struct bf_queue *q, u32 spin_us, u32 number);
+int bf_spin_init(struct bf_queue *q, u32 spin_us);
 void bf_spin_exit(struct bf_queue *q);
 void bf_spin_kick(struct bf_queue *q);
 

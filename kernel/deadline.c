@@ -71,7 +71,7 @@ static void zap_late(struct bf_request *rq)
 static bool expire_tag(struct bf_attachment *att, struct bf_request *rq, bool now)
 {
 	struct bf_queue *q = rq->queue;
-	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_lane *lane = bf_lane_of(att, q);
 	struct bf_origin origin;
 	struct bio *bio = NULL;
 	blk_status_t status;
@@ -182,7 +182,7 @@ static bool is_stuck(struct bf_attachment *att, struct bf_queue *q, struct bf_la
 
 static bool waits_too_long(struct bf_attachment *att, struct bf_queue *q)
 {
-	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_lane *lane = bf_lane_of(att, q);
 	bool stuck;
 
 	spin_lock_irq(&q->lock);
@@ -228,7 +228,7 @@ static void expire(struct bf_attachment *att)
 
 static bool is_owed(struct bf_attachment *att, struct bf_queue *q)
 {
-	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_lane *lane = bf_lane_of(att, q);
 	bool owed;
 	u32 tag;
 

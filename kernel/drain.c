@@ -156,7 +156,7 @@ static bool concerns(const struct bf_request *rq, const struct bf_attachment *at
  */
 static bool has_older(struct bf_attachment *att, struct bf_queue *q, const struct bf_drain *d)
 {
-	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_lane *lane = bf_lane_of(att, q);
 	u32 i, counted = 0;
 	bool found;
 

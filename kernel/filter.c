@@ -38,6 +38,7 @@ static int queue_init(struct bf_queue *q, struct bf_filter *f, u32 spin_us)
 	INIT_WORK(&q->work, bf_queue_work);
 	bf_uring_init(q);
 	q->filter = f;
+	q->number = q - f->queues;
 
 	q->requests = kvcalloc(f->depth, sizeof(*q->requests), GFP_KERNEL);
 	q->free = kvcalloc(f->depth, sizeof(*q->free), GFP_KERNEL);
@@ -53,7 +54,7 @@ static int queue_init(struct bf_queue *q, struct bf_filter *f, u32 spin_us)
 		q->free[i] = f->depth - 1 - i;
 	}
 	q->nr_free = f->depth;
-	return bf_spin_init(q, spin_us, q - f->queues);
+	return bf_spin_init(q, spin_us);
 }
 
 static void queue_free(struct bf_queue *q)

@@ -3,18 +3,6 @@
 #include "blkfilter.h"
 
 /*
- * A tag is kept while its bio is below. If what is below is filtered by the same filter (dm over a disk, say), the bios
- * there need tags of the same queue before it comes back. So lanes of stacked devices leave a tag to each other such
- * lane that has none, and one to the hardware, whose tags come back by themselves: the lowest can always go on.
- */
-u32 bf_lane_reserve(const struct bf_lane *lane, const struct bf_queue *q)
-{
-	if (!lane->stacked)
-		return 0;
-	return (lane->nr_tags ? q->nr_idle_stacked : 0) + !!q->nr_hardware;
-}
-
-/*
  * Under the lock: with @lost tags that only their filter can give back, has the lane none to hope for? Among lanes that leave tags to
  * each other each must have its own.
  */
@@ -43,18 +31,9 @@ void bf_lane_del(struct bf_lane *lane, struct bf_queue *q)
 		q->nr_hardware--;
 }
 
-/* Under the lock: what counts in the lane keeps its attachment. */
-void bf_lane_get(struct bf_lane *lane, struct bf_queue *q)
+/* For bf_lane_put(): the last one of an attachment that is leaving lets it go. */
+void bf_lane_put_last(struct bf_lane *lane, struct bf_queue *q)
 {
-	if (!lane->nr_tags++ && lane->stacked)
-		q->nr_idle_stacked--;
-}
-
-/* The last one of an attachment that is leaving lets it go. */
-void bf_lane_put(struct bf_lane *lane, struct bf_queue *q)
-{
-	if (--lane->nr_tags)
-		return;
 	if (lane->stacked)
 		q->nr_idle_stacked++;
 	if (!lane->nr_joined && lane->att->state == BFUSE_STATE_LEAVING)

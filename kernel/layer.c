@@ -17,11 +17,6 @@
  */
 #include "blkfilter.h"
 
-static struct bf_lane *lane_of(const struct bf_request *rq, struct bf_attachment *att)
-{
-	return &att->lanes[rq->queue - rq->queue->filter->queues];
-}
-
 /* A request waits for the copies of those that it passes, and only of those that it was with. */
 static bool has_copies(const struct bf_attachment *att)
 {
@@ -33,24 +28,21 @@ static bool may_join(const struct bf_request *rq, struct bf_attachment *next, u6
 {
 	return next->filter == rq->att->filter && next->bdev == rq->att->bdev && (next->match & op) && !READ_ONCE(next->narrow) &&
 	       READ_ONCE(next->state) == BFUSE_STATE_LIVE && !next->adopting && !READ_ONCE(next->heir) &&
-	       !lane_of(rq, next)->nr_waiting && !next->dev->zone_sectors;
+	       !bf_lane_of(next, rq->queue)->nr_waiting && !next->dev->zone_sectors;
 }
 
-/* Under the lock: @rq is to be delivered to its attachment, and to those that stand directly below. */
-void bf_layers_join(struct bf_request *rq, struct bio *bio)
+/* For bf_layers_join(): those that stand directly below. */
+void bf_layers_join_others(struct bf_request *rq, struct bio *bio)
 {
 	struct bf_attachment *att = rq->att;
 	u64 op = bf_op_bit(bio);
 
-	rq->layers = 1u << att->layer;
-	if (likely(!att->filter->layered))
-		return;
 	rq->layer[att->layer] = att;
 	rcu_read_lock();
 	while (!has_copies(att) && (att = bf_chain_below(att)) && may_join(rq, att, op)) {
 		rq->layers |= 1u << att->layer;
 		rq->layer[att->layer] = att;
-		bf_lane_join(lane_of(rq, att));
+		bf_lane_join(bf_lane_of(att, rq->queue));
 	}
 	rcu_read_unlock();
 }
@@ -76,14 +68,12 @@ u32 bf_layers_verdicts(const struct bf_request *rq)
 	return verdicts;
 }
 
-/* Under the lock: @rq, whose verdict was accepted as that of its attachment, was with @from; those between pass it. */
-void bf_layers_take(struct bf_request *rq, struct bf_attachment *from)
+/* For bf_layers_take(). */
+void bf_layers_take_from(struct bf_request *rq, struct bf_attachment *from)
 {
 	struct bf_attachment *att;
 	u32 layer;
 
-	if (likely(!from->filter->layered))
-		return;
 	for (layer = 0; layer < BFUSE_LAYERS_MAX; layer++) {
 		if (!(rq->layers & (1u << layer)))
 			continue;
@@ -93,21 +83,19 @@ void bf_layers_take(struct bf_request *rq, struct bf_attachment *from)
 		if (layer < rq->att->layer)
 			bf_count(att, verdicts[BFUSE_PASS]);
 		if (att != rq->att && att != rq->first)
-			bf_lane_part(lane_of(rq, att));
+			bf_lane_part(bf_lane_of(att, rq->queue));
 	}
 	rq->layers = 1u << rq->att->layer;
-	lane_of(rq, from)->nr_sent--;
-	lane_of(rq, rq->att)->nr_sent++;
+	bf_lane_of(from, rq->queue)->nr_sent--;
+	bf_lane_of(rq->att, rq->queue)->nr_sent++;
 }
 
-/* Under the lock: the tag counts no longer, for anybody. */
-void bf_layers_part(struct bf_request *rq)
+/* For bf_layers_part(). */
+void bf_layers_part_others(struct bf_request *rq)
 {
 	u32 layer;
 
-	for (layer = 0; unlikely(rq->first->filter->layered) && layer < BFUSE_LAYERS_MAX; layer++)
+	for (layer = 0; layer < BFUSE_LAYERS_MAX; layer++)
 		if ((rq->layers & (1u << layer)) && rq->layer[layer] != rq->first)
-			bf_lane_part(lane_of(rq, rq->layer[layer]));
-	rq->layers = 0;
-	bf_lane_put(lane_of(rq, rq->first), rq->queue);
+			bf_lane_part(bf_lane_of(rq->layer[layer], rq->queue));
 }

@@ -62,7 +62,7 @@ void bf_zero_bio(struct bio *bio, struct bvec_iter iter, u32 offset, u32 bytes)
 
 static u32 *nr_sent(struct bf_request *rq)
 {
-	return &rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent;
+	return &bf_lane_of(rq->att, rq->queue)->nr_sent;
 }
 
 /* Under the lock, @rq SENT or HELD: it is the caller's until bf_tag_release(). */

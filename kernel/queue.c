@@ -291,8 +291,9 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 			     struct bf_queue **wake)
 {
 	struct bf_filter *f = att->filter;
-	struct bf_queue *q = &f->queues[queue_for(att, bio, origin)];
-	struct bf_lane *lane = &att->lanes[q - f->queues];
+	u32 nr = queue_for(att, bio, origin);
+	struct bf_queue *q = &f->queues[nr];
+	struct bf_lane *lane = &att->lanes[nr];
 	struct bf_request *rq = NULL;
 	u8 op = bf_bio_op(bio);
 	bool sent = true, missed = false;
@@ -308,7 +309,7 @@ enum bf_offer bf_queue_offer(struct bf_attachment *att, struct bio *bio, const s
 
 	spin_lock_irqsave(&q->lock, flags);
 	way = admission(att);
-	if (way == SEND && bf_lane_is_hopeless(lane, q, q->nr_stale))
+	if (way == SEND && unlikely(q->nr_stale) && bf_lane_is_hopeless(lane, q, q->nr_stale))
 		way = by_policy(att);
 	if (way == SEND && !att->adopting && !lane->nr_waiting && !lane->copying)
 		rq = tag_get(q, lane);
@@ -356,7 +357,7 @@ static void post_done(struct bf_request *rq)
 		desc.flags |= BFUSE_RQ_HELD;
 		rq->state = BF_TAG_HELD;
 		rq->sent = jiffies;
-		rq->att->lanes[q - q->filter->queues].nr_sent++;
+		bf_lane_of(rq->att, q)->nr_sent++;
 	} else if (rq->with_data) {
 		rq->state = BF_TAG_READ;
 		q->nr_read++;

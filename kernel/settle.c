@@ -48,7 +48,7 @@ static bool serves(const struct bf_attachment *att)
 static bool wait_again(struct bf_attachment *att, struct bf_queue *q, struct bio *bio, const struct bf_origin *origin,
 		       bool inherited)
 {
-	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_lane *lane = bf_lane_of(att, q);
 	bool waits;
 
 	spin_lock_irq(&q->lock);
@@ -97,7 +97,7 @@ static void settle_taken(struct bf_request *rq, struct bio *bio, const struct bf
 {
 	struct bf_attachment *att = rq->att, *heir;
 	struct bf_queue *q = rq->queue;
-	u32 nr = q - q->filter->queues;
+	u32 nr = q->number;
 	bool inherited = false;
 
 	if (rq->completed)
@@ -149,7 +149,7 @@ void bf_settle_tag(struct bf_request *rq)
 static void settle_dead_tag(struct bf_attachment *att, struct bf_request *rq)
 {
 	struct bf_queue *q = rq->queue;
-	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_lane *lane = bf_lane_of(att, q);
 	bool sent = false;
 
 	spin_lock_irq(&q->lock);
@@ -220,7 +220,7 @@ static bool is_copying(const struct bf_lane *lane, struct bf_queue *q)
  */
 static void settle_dead_tags(struct bf_attachment *att, struct bf_queue *q)
 {
-	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_lane *lane = bf_lane_of(att, q);
 	bool wait = holds(att) || READ_ONCE(att->heir);
 	struct bf_request *rq;
 	u32 tag;
@@ -256,7 +256,7 @@ static struct bio *pop_waiting(struct bf_lane *lane, struct bf_queue *q, struct 
 
 void bf_settle_waiting(struct bf_attachment *att, struct bf_queue *q)
 {
-	struct bf_lane *lane = &att->lanes[q - q->filter->queues];
+	struct bf_lane *lane = bf_lane_of(att, q);
 	struct bf_origin origin;
 	struct bio *bio;
 

@@ -111,7 +111,7 @@ void bf_spin_kick(struct bf_queue *q)
 }
 
 /* While the queue is made. */
-int bf_spin_init(struct bf_queue *q, u32 spin_us, u32 number)
+int bf_spin_init(struct bf_queue *q, u32 spin_us)
 {
 	struct task_struct *task;
 
@@ -120,7 +120,7 @@ int bf_spin_init(struct bf_queue *q, u32 spin_us, u32 number)
 		return 0;
 	q->spin_ns = (u64)spin_us * NSEC_PER_USEC;
 	q->head->flags = BFUSE_QUEUE_NEED_ENTER;
-	task = kthread_run(spin, q, "bfuse-%u/%s", number, q->filter->name);
+	task = kthread_run(spin, q, "bfuse-%u/%s", q->number, q->filter->name);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
 	q->spinner = task;

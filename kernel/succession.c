@@ -77,7 +77,7 @@ static u32 adopt(struct bf_attachment *heir, struct bf_attachment *dead)
 	for (i = 0; i < dead->filter->nr_queues; i++) {
 		struct bf_queue *from = &dead->filter->queues[i];
 		struct bf_queue *to = &heir->filter->queues[i % heir->filter->nr_queues];
-		struct bf_lane *old = &dead->lanes[i], *lane = &heir->lanes[to - heir->filter->queues];
+		struct bf_lane *old = &dead->lanes[i], *lane = bf_lane_of(heir, to);
 		struct bio_list bios;
 		u32 n, again;
 

@@ -150,6 +150,7 @@ struct bf_uring {
 /* Queues share no cache line, nor do those who send requests and the thread that answers, but for what one tells the other. */
 struct bf_queue {
 	spinlock_t		lock;
+	u32			number;		/* in filter->queues, and of its lanes */
 	struct bf_filter	*filter;
 	struct bf_request	*requests;	/* [depth] */
 	u16			*free;		/* stack of free indexes */

@@ -132,10 +132,18 @@ static enum bfuse_reason check_clear(const struct bf_request *rq, const struct b
 	return rq->length && rq->op != BFUSE_OP_ZONE_APPEND ? BFUSE_REASON_NONE : BFUSE_REASON_OP;
 }
 
+/* Few have any. */
+static bool has_more_verbs(const struct bfuse_verdict *v)
+{
+	return v->flags & (BFUSE_VERDICT_MODIFY | BFUSE_VERDICT_HOLD | BFUSE_VERDICT_COPY_BEFORE | BFUSE_VERDICT_MIRROR);
+}
+
 static u32 verbs_of(const struct bfuse_verdict *v)
 {
 	u32 verbs = 1u << v->type;
 
+	if (likely(!has_more_verbs(v)))
+		return verbs;
 	if (v->flags & BFUSE_VERDICT_MODIFY)
 		verbs |= 1u << BFUSE_MODIFY;
 	if (v->flags & BFUSE_VERDICT_HOLD)
@@ -163,20 +171,20 @@ static enum bfuse_reason check(const struct bf_request *rq, const struct bfuse_v
 
 static void count_verdict(const struct bf_attachment *att, const struct bfuse_verdict *v)
 {
-	bf_count(att, verdicts[v->type]);
-	if (v->flags & BFUSE_VERDICT_MODIFY)
-		bf_count(att, verdicts[BFUSE_MODIFY]);
-	if (v->flags & BFUSE_VERDICT_HOLD)
-		bf_count(att, verdicts[BFUSE_HOLD]);
-	if (v->flags & BFUSE_VERDICT_COPY_BEFORE)
-		bf_count(att, verdicts[BFUSE_COPY_BEFORE]);
-	if (v->flags & BFUSE_VERDICT_MIRROR)
-		bf_count(att, verdicts[BFUSE_MIRROR]);
+	unsigned long verbs = verbs_of(v);
+	u32 verb;
+
+	if (likely(!has_more_verbs(v))) {
+		bf_count(att, verdicts[v->type]);
+		return;
+	}
+	for_each_set_bit(verb, &verbs, BFUSE_VERBS)
+		bf_count(att, verdicts[verb]);
 }
 
 static void take_verdict(struct bf_request *rq, const struct bfuse_verdict *v)
 {
-	rq->att->lanes[rq->queue - rq->queue->filter->queues].nr_sent--;
+	bf_lane_of(rq->att, rq->queue)->nr_sent--;
 	count_verdict(rq->att, v);
 	if (rq->state == BF_TAG_HELD || v->type == BFUSE_COMPLETE) {
 		rq->state = BF_TAG_BUSY;

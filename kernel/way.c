@@ -205,7 +205,7 @@ static struct bf_way *way_of(const struct bf_request *rq)
 {
 	struct bf_filter *f = rq->queue->filter;
 
-	return &rq->att->ways->way[(rq->queue - f->queues) * f->depth + (rq - rq->queue->requests)];
+	return &rq->att->ways->way[rq->queue->number * f->depth + (rq - rq->queue->requests)];
 }
 
 /* Also what just passes may have to wait for a copy, and what says that there is nothing more to copy. */

@@ -190,7 +190,7 @@ static pgoff_t window_of(const struct bf_request *rq)
 {
 	const struct bf_queue *q = rq->queue;
 	const struct bf_filter *f = q->filter;
-	pgoff_t nr = (pgoff_t)(q - f->queues) * f->depth + (rq - q->requests);
+	pgoff_t nr = (pgoff_t)q->number * f->depth + (rq - q->requests);
 
 	return (FIRST_OFFSET >> PAGE_SHIFT) + nr * window_pages(f);
 }
