@@ -60,7 +60,7 @@
 /* main.c */
 extern struct mutex bf_mutex;
 extern struct workqueue_struct *bf_wq;		/* settling, reaping, submitting: may wait for I/O */
-extern struct workqueue_struct *bf_copy_wq;	/* pumping and copying: never waits */
+extern struct workqueue_struct *bf_copy_wq;	/* pumping and copying: never waits for I/O */
 unsigned int bf_lock(void);
 void bf_unlock(unsigned int noio);
 

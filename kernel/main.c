@@ -391,7 +391,7 @@ static int __init blkfilter_init(void)
 
 	/* As many at once as it takes: work for one device may wait for work for the device below it. */
 	bf_wq = alloc_workqueue("blkfilter", WQ_MEM_RECLAIM | WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
-	/* What runs here never waits, so it gets on when the other's rescuer is all that is left and does wait. */
+	/* What runs here never waits for I/O, so it gets on when the other's rescuer is all that is left and does wait. */
 	bf_copy_wq = alloc_workqueue("blkfilter-copy", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
 	if (!bf_wq || !bf_copy_wq)
 		goto no_requests;

@@ -6,7 +6,7 @@
  *
  *	FREE --> BUSY --> SENT --PASS--> DOWN --+--> FREE
  *	 |       (write    ^ | \                +--> DONE --> FREE	(NOTIFY, and the ring was full)
- *	 +-------data)-----+ |  \               +--> BUSY --> READ --> FREE	(NOTIFY with the data of a read)
+ *	 +-------data)-----+ |  \               +--> (BUSY) --> READ --> FREE	(NOTIFY with the data of a read)
  *	                     |   |              +--> (BUSY, DONE) --> HELD --second verdict--> BUSY --> FREE
  *	                     |   +--COMPLETE--> (BUSY) --> FREE
  *	                     +--deadline, also of HELD--> STALE --late verdict--> FREE	(of a DONE that is to be held: FREE)
@@ -530,7 +530,16 @@ static bool wants_data_read(const struct bf_request *rq)
 	       (rq->att->interest.payload & (1u << BFUSE_OP_READ)) && !rq->queue->filter->dead;
 }
 
-/* The bio of a passed request has completed and is unmarked. Any context; data are copied in a worker. */
+static void copy_read(struct bf_request *rq)
+{
+	bf_copy_from_bio(rq->bio, rq->iter, bf_slot(rq), 0, min(rq->length, rq->queue->filter->slot_size));
+}
+
+/*
+ * The bio of a passed request has completed and is unmarked. Any context. Data that the filter is to see are copied here and now by who
+ * can be preempted, for a worker would mostly have to share his processor with him. An interrupt, or who holds a lock, has no time for
+ * that; nor has anybody of whom the kernel can't tell (no CONFIG_PREEMPT_COUNT). DOWN until the end, the tag is nobody else's.
+ */
 void bf_tag_finish(struct bf_request *rq)
 {
 	struct bf_queue *q = rq->queue;
@@ -538,14 +547,16 @@ void bf_tag_finish(struct bf_request *rq)
 
 	rq->completed = true;
 	rq->shown = rq->hold && wants_data_read(rq) && bf_window_takes(rq);
-	if (rq->shown || !wants_data_read(rq)) {
-		end_request(rq, rq->bio);
+	rq->with_data = !rq->shown && wants_data_read(rq);
+	if (rq->with_data && !preemptible()) {
+		spin_lock_irqsave(&q->lock, flags);
+		finish_later(rq);
+		spin_unlock_irqrestore(&q->lock, flags);
 		return;
 	}
-	spin_lock_irqsave(&q->lock, flags);
-	rq->with_data = true;
-	finish_later(rq);
-	spin_unlock_irqrestore(&q->lock, flags);
+	if (rq->with_data)
+		copy_read(rq);
+	end_request(rq, rq->bio);
 }
 
 static struct bf_request *next_copy(struct bf_queue *q)
@@ -571,7 +582,7 @@ void bf_queue_work(struct work_struct *work)
 			continue;
 		}
 		if (rq->with_data)
-			bf_copy_from_bio(rq->bio, rq->iter, bf_slot(rq), 0, min(rq->length, q->filter->slot_size));
+			copy_read(rq);
 		end_request(rq, rq->bio);
 	}
 	bf_queue_pump(q);

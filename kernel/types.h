@@ -51,7 +51,7 @@ enum bf_tag_state {
 	BF_TAG_FREE,
 	BF_TAG_BUSY,	/* the kernel copies data, outside the lock */
 	BF_TAG_SENT,	/* with the filter, which owes a verdict */
-	BF_TAG_DOWN,	/* passed: the bio is below */
+	BF_TAG_DOWN,	/* passed: the bio is below, or ends just now */
 	BF_TAG_DONE,	/* bio gone, BFUSE_DONE waits for room in the ring */
 	BF_TAG_READ,	/* bio gone, BFUSE_DONE posted, the filter may be looking at the slot */
 	BF_TAG_HELD,	/* bio done below, and with the filter again, which owes a second verdict */

@@ -10,5 +10,7 @@ check timeout 40 "$BLKFILTER/bin/held" "$DISK0" ring
 plain=$(null_blk_create plain size=64 memory_backed=1)
 [[ $(<"/sys/block/${plain##*/}/queue/write_cache") == "write through" ]] || fail "$plain has a write cache"
 check timeout 40 "$BLKFILTER/bin/held" "$plain" flush
+in_a_process=$(null_blk_create in-a-process size=64 memory_backed=1 irqmode=0)
+check timeout 40 "$BLKFILTER/bin/held" "$in_a_process" ring
 zoned=$(null_blk_create zoned size=64 memory_backed=1 zoned=1 zone_size=4)
 check timeout 40 "$BLKFILTER/bin/held" "$zoned" zone

@@ -101,7 +101,9 @@ round() {
 }
 
 load_module
-round 8
+# The first ones where who reads copies for the cipher what it is to decrypt, as he ends his reads himself.
+in_a_process=$(null_blk_create in-a-process size=64 memory_backed=1 irqmode=0)
+DISK0=$in_a_process round 8
 objects before
 round "$KILLS"
 objects after
