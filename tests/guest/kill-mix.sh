@@ -10,10 +10,11 @@
 # APPEND=KILLS=1000 TIMEOUT=5000 make check T=kill-mix is a long run.
 KILLS=${KILLS:-40}
 ROUND=0
+VERIFIED=	# the disk of fio
 
 verify_forever() {
 	until [[ -e enough ]]; do
-		fio --name=verify --filename="$DISK0" --offset=16m --size=16m --bsrange=4k-128k --rw=randrw --io_size=6m \
+		fio --name=verify --filename="$VERIFIED" --offset=16m --size=16m --bsrange=4k-128k --rw=randrw --io_size=6m \
 			--verify=crc32c --verify_fatal=1 --ioengine=libaio --iodepth=16 --direct=1 --randrepeat=0 \
 			--output=fio.out || exit 1
 	done
@@ -40,7 +41,7 @@ error_orphans() {
 	echo "$KILLED" >error.killed
 }
 
-# These write in front of what fio verifies.
+# These write in front of what fio verifies, or to another disk.
 injectors() {
 	local kills=$1
 	mortal_begin inject
@@ -57,12 +58,12 @@ injectors() {
 killers() {
 	local some=$(($1 / 8)) hold=(--policy hold --hold 3600000) pids=() pid
 	mortals cipher $((2 * some)) "attaching serving stopped replaced" \
-		involute --device "$DISK0" --altitude 900 --name cipher --depth 16 "${hold[@]}" &
+		involute --device "$VERIFIED" --altitude 900 --name cipher --depth 16 "${hold[@]}" &
 	pids+=($!)
 	mortals held $((3 * some)) "attaching serving stopped replaced" \
-		count --device "$DISK0" --altitude 500 --name held --depth 4 "${hold[@]}" &
+		count --device "$VERIFIED" --altitude 500 --name held --depth 4 "${hold[@]}" &
 	pids+=($!)
-	mortals observer "$some" "attaching serving stopped" pass --device "$DISK0" --altitude 700 &
+	mortals observer "$some" "attaching serving stopped" pass --device "$VERIFIED" --altitude 700 &
 	pids+=($!)
 	injectors "$some" &
 	pids+=($!)
@@ -73,22 +74,23 @@ killers() {
 	done
 }
 
-# round KILLS: the cipher is the topmost, for a successor may repeat what was on its way up. Below it what is seen above all that
+# round DISK KILLS: the cipher is the topmost, for a successor may repeat what was on its way up. Below it what is seen above all that
 # are killed is seen below them, once.
 round() {
 	local above below load seen
+	VERIFIED=$1
 	ROUND=$((ROUND + 1))
 	rm -f enough ./*.pipe* ./*.killed ./*.alive bursts
-	start_filter involute --device "$DISK0" --altitude 900 --name cipher --policy hold --hold 3600000
+	start_filter involute --device "$VERIFIED" --altitude 900 --name cipher --policy hold --hold 3600000
 	kill -KILL "$FILTER"
 	wait "$FILTER" || true
-	start_filter count --device "$DISK0" --altitude 850 --name above
+	start_filter count --device "$VERIFIED" --altitude 850 --name above
 	above=$FILTER seen=filter.$FILTERS.out
-	start_filter count --device "$DISK0" --altitude 100 --name below
+	start_filter count --device "$VERIFIED" --altitude 100 --name below
 	below=$FILTER
 	verify_forever &
 	load=$!
-	killers "$1"
+	killers "$2"
 	touch enough
 	wait "$load" || fail "fio: status $?: $(tail -n 5 fio.out)"
 	rest cipher held observer
@@ -103,8 +105,8 @@ round() {
 load_module
 # The first ones where who reads copies for the cipher what it is to decrypt, as he ends his reads himself.
 in_a_process=$(null_blk_create in-a-process size=64 memory_backed=1 irqmode=0)
-DISK0=$in_a_process round 8
+round "$in_a_process" 8
 objects before
-round "$KILLS"
+round "$DISK0" "$KILLS"
 objects after
 no_growth before after "$KILLS"
