@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # about: a confined filter that opens, attaches, detaches, lists or runs anything is killed for it, and an unconfined one is not
-# kernels: 6.1 6.12 7.3
 # disks: virtio:64M
 # timeout: 120
 . "${0%/*}/../vm/lib.sh"

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # about: with --confine a process without privileges serves ext4, a guardian attaches and detaches, and the death of either is told
-# kernels: 6.1 6.12 7.3
 # disks: virtio:256M
 # timeout: 120
 . "${0%/*}/../vm/lib.sh"

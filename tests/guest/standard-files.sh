@@ -12,10 +12,8 @@ is_there() {
 
 load_module
 
-# What it says goes neither to the other process, where the kernel can confine one, nor into what it writes.
-confine=()
-[[ ! -e /proc/sys/kernel/seccomp ]] || confine=(--confine)
-"$BLKFILTER/bin/pass" --device "$DISK0" --policy error "${confine[@]}" <&- >&- 2>&- &
+# What it says goes neither to the other process nor into what it writes.
+"$BLKFILTER/bin/pass" --device "$DISK0" --policy error --confine <&- >&- 2>&- &
 FILTER=$!
 FILTER_PIDS+=("$FILTER")
 wait_until 10 is_there

@@ -47,10 +47,7 @@ check dmsetup create lower --table "0 65536 linear $DISK1 0"
 check dmsetup create upper --table "0 65536 linear /dev/mapper/lower 0"
 stop_while_draining
 stop_while_draining --device "$DISK0"
-# The debug kernel has no seccomp.
-if grep -q '^Seccomp:' /proc/self/status; then
-	stop_while_draining --confine
-	stop_while_draining --confine --device "$DISK0"
-fi
+stop_while_draining --confine
+stop_while_draining --confine --device "$DISK0"
 check dmsetup remove upper
 check dmsetup remove lower
