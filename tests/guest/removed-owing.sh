@@ -13,7 +13,8 @@ goes() {
 	"$BLKFILTER/bin/owe" "$device" >owe.out &
 	owe=$!
 	wait_until 10 grep -q ready owe.out
-	dd if=/dev/zero of="$device" bs=4k count=1 conv=fsync status=none 2>dd.err &
+	# The flush of an fsync could come when the disk, which waits for the write alone, is gone.
+	dd if=/dev/zero of="$device" bs=4k count=1 oflag=direct status=none 2>dd.err &
 	writer=$!
 	wait_until 10 grep -q owes owe.out
 	SECONDS=0
