@@ -172,6 +172,9 @@ bool bf_window_takes(const struct bf_request *rq)
 
 	if (likely(!f->windows) || rq->length < f->map_min || rq->length > f->window_size)
 		return false;
+	/* It would take what is mapped here for a page that its owner shares, and stop the kernel when he writes to it. */
+	if (IS_ENABLED(CONFIG_PAGE_TABLE_CHECK))
+		return false;
 	for (runs = runs_of(rq); runs.left;) {
 		next_run(&runs);
 		if (runs.ragged || !are_good(runs.pfn, runs.nr))

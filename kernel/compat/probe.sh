@@ -58,8 +58,6 @@ fi
 	probe FREEZE_QUEUE_NON_OWNER '#include <linux/blk-mq.h>
 void f(struct request_queue *q) { blk_freeze_queue_start_non_owner(q); blk_mq_unfreeze_queue_non_owner(q); }'
 	probe BDEV_CAN_ATOMIC_WRITE 'bool f(struct block_device *b) { return bdev_can_atomic_write(b); }'
-	probe SET_PTES '#include <linux/mm.h>
-void f(struct mm_struct *m, pte_t *p, pte_t e) { set_ptes(m, 0, p, e, 2); }'
 	probe BD_HAS_SUBMIT_BIO 'int f(struct block_device *b) { return atomic_read(&b->__bd_flags) & BD_HAS_SUBMIT_BIO; }'
 	probe ZONE_WRITE_PLUGGING 'int f(struct bio *b) { return bio_flagged(b, BIO_ZONE_WRITE_PLUGGING); }'
 	probe CLASS_INTERFACE_ARG 'int f(struct class_interface *i, struct device *d) { return i->add_dev(d, i); }'
