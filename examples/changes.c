@@ -85,7 +85,7 @@ static bool parse(struct changes *changes, int argc, char **argv)
 	bool good = true;
 	int id;
 
-	while (good && (id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while (good && (id = getopt_long_only(argc, argv, "", options, NULL)) >= 0) {
 		if (id == 'c')
 			good = parse_chunk(optarg, &changes->chunk_shift);
 		else if (id == 'i')

@@ -293,7 +293,7 @@ static void to_long_option(struct option *option, const struct bfuse_option *sho
 	option->val = id;
 }
 
-/* Ends with an entry of zeroes, as getopt_long() wants it. */
+/* Ends with an entry of zeroes, as getopt_long_only() wants it. */
 static struct option *long_options(const struct bfuse_filter *filter)
 {
 	size_t i, own = count_own(filter);
@@ -384,7 +384,7 @@ static int parse_all(struct bfuse__command *command, int argc, char **argv, cons
 
 	optind = 0;
 	opterr = 0;
-	while (!status && (id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while (!status && (id = getopt_long_only(argc, argv, "", options, NULL)) >= 0) {
 		if (id == '?') {
 			fprintf(stderr, "%s: %s: unknown option, or without its value; see --help\n", command->program,
 				argv[optind - 1]);

@@ -77,7 +77,7 @@ int detach_main(int argc, char **argv)
 	int id, status = 0;
 
 	opterr = 0;
-	while (!status && (id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while (!status && (id = getopt_long_only(argc, argv, "", options, NULL)) >= 0) {
 		if (id == '?')
 			return bad_option(argv);
 		if (id == 'a')

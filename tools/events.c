@@ -200,7 +200,7 @@ int events_main(int argc, char **argv)
 	int id, status = 0;
 
 	opterr = 0;
-	while ((id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while ((id = getopt_long_only(argc, argv, "", options, NULL)) >= 0) {
 		if (id == '?')
 			return bad_option(argv);
 		follower.json |= id == 'j';

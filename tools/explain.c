@@ -246,7 +246,7 @@ int explain_main(int argc, char **argv)
 	int id, status;
 
 	opterr = 0;
-	while ((id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while ((id = getopt_long_only(argc, argv, "", options, NULL)) >= 0) {
 		if (id == '?')
 			return bad_option(argv);
 		json = true;

@@ -63,7 +63,7 @@ int features_main(int argc, char **argv)
 	int id, status = 0;
 
 	opterr = 0;
-	while ((id = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while ((id = getopt_long_only(argc, argv, "", options, NULL)) >= 0) {
 		if (id == '?')
 			return bad_option(argv);
 		json = true;

@@ -247,7 +247,7 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "--help"))
 		return usage(stdout, BFUSE_EXIT_OK);
-	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while ((option = getopt_long_only(argc, argv, "", options, NULL)) >= 0) {
 		if (option == 'd')
 			device = optarg;
 		else if (option == 'l')

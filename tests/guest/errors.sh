@@ -31,6 +31,7 @@ refused 2 'depth.*power of two' "$BIN/pass" --device "$DISK0" --depth 3
 refused 2 'unknown option' "$BIN/pass" --device "$DISK0" --nonsense
 refused 2 'policy.*pass, error or hold' "$BIN/pass" --device "$DISK0" --policy maybe
 refused 2 '.' "$BIN/bfuse" nonsense
+refused 2 ' -nonsense: unknown option' "$BIN/bfuse" list -nonsense
 refused 5 '/dev/none: No such file' "$BIN/pass" --device /dev/none
 refused 5 '/dev/none: No such file' "$BIN/bfuse" detach /dev/none
 refused 5 '/dev/null: not a block device' "$BIN/pass" --device /dev/null

@@ -144,6 +144,7 @@ START_TEST(test_mistakes)
 		{ "--call 0", "test: --call 0: a number from 1 to 60000 is wanted\n" },
 		{ "/dev/a", "test: /dev/a: unexpected; name devices with --device\n" },
 		{ "--nonsense", "test: --nonsense: unknown option, or without its value; see --help\n" },
+		{ "--device /dev/a -nonsense", "test: -nonsense: unknown option, or without its value; see --help\n" },
 		{ "--device", "test: --device: unknown option, or without its value; see --help\n" },
 		{ "--altitude 0", "test: --altitude 0: a number from 1 to 1000000 is wanted\n" },
 		{ "--altitude 1000001", "test: --altitude 1000001: a number from 1 to 1000000 is wanted\n" },
