@@ -172,8 +172,7 @@ bool bf_window_takes(const struct bf_request *rq)
 
 	if (likely(!f->windows) || rq->length < f->map_min || rq->length > f->window_size)
 		return false;
-	/* It would take what is mapped here for a page that its owner shares, and stop the kernel when he writes to it. */
-	if (IS_ENABLED(CONFIG_PAGE_TABLE_CHECK))
+	if (bf_page_tables_are_checked())
 		return false;
 	for (runs = runs_of(rq); runs.left;) {
 		next_run(&runs);

@@ -510,7 +510,8 @@ struct bfuse_info {
  * @off_slots: out: offset of the slots; that of a tag is off_slots + (tag & (depth - 1)) * slot_size.
  *
  * Windows: to copy large data costs more than to show them. With BFUSE_F_MAPPED the data of a WRITE, ZONE_APPEND or held READ in
- * bfuse_interest.payload, of @map_min to @window_size bytes, are shown in place if they are whole pages of ordinary memory.
+ * bfuse_interest.payload, of @map_min to @window_size bytes, are shown in place if they are whole pages of ordinary memory, and
+ * the kernel does not check who maps a page (page_table_check=on).
  * BFUSE_RQ_MAPPED in the request, of a READ in the BFUSE_DONE with BFUSE_RQ_HELD, says so; otherwise they are copied to the slot as
  * ever. The windows of queue q are @depth * @window_size bytes at file offset @off_windows + q * @depth * @window_size, to be mapped as
  * a whole with MAP_SHARED and PROT_READ; that of a tag is at (tag & (depth - 1)) * @window_size. What nobody touches costs nothing;

@@ -191,7 +191,7 @@ static __always_inline bool bf_bio_is_plugged(struct bio *bio)
 /*
  * Under the lock of a page table: neighbouring pages for @nr empty entries. Xen's paravirtualised guests are the only ones where set_pte()
  * does more than to store; elsewhere an entry, if it is present, is the one before and a page: five instructions, where set_pte_at()
- * takes 26. It would also tell CONFIG_PAGE_TABLE_CHECK, with which nothing is shown.
+ * takes 26. It would also tell who checks page tables, for whom see below.
  */
 static inline void bf_set_special_ptes(struct mm_struct *mm, unsigned long address, pte_t *pte, unsigned long pfn, pgprot_t prot,
 				       unsigned int nr)
@@ -207,6 +207,19 @@ static inline void bf_set_special_ptes(struct mm_struct *mm, unsigned long addre
 #endif
 	for (; nr; nr--, address += PAGE_SIZE, pte++, pfn++)
 		set_pte_at(mm, address, pte, pte_mkspecial(pfn_pte(pfn, prot)));
+}
+
+/*
+ * Does the kernel check who maps which page (page_table_check=on)? It would take what is shown for a page that its owner shares, and
+ * stop when he maps it writable.
+ */
+static inline bool bf_page_tables_are_checked(void)
+{
+#ifdef CONFIG_PAGE_TABLE_CHECK
+	return !static_branch_likely(&page_table_check_disabled);
+#else
+	return false;
+#endif
 }
 
 static inline bool bf_bdev_has_atomic_writes(struct block_device *bdev)
