@@ -210,8 +210,8 @@ static inline void bf_set_special_ptes(struct mm_struct *mm, unsigned long addre
 }
 
 /*
- * Does the kernel check who maps which page (page_table_check=on)? It would take what is shown for a page that its owner shares, and
- * stop when he maps it writable.
+ * Does the kernel check who maps which page (page_table_check=on)? Until it was told in 2026 (6.1.192 has it) to leave special entries
+ * alone, it took what is shown for a page that its owner shares, and stopped when he mapped it writable. Nothing tells the two apart.
  */
 static inline bool bf_page_tables_are_checked(void)
 {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# about: where the kernel checks who maps a page, data are copied, not shown: a page in two places would stop it
+# about: where the kernel checks who maps a page, data are copied, not shown, as some of them stop at a page in two places
 # disks: virtio:64M
 # kernels: debug
 # append: page_table_check=on
